@@ -1,0 +1,73 @@
+"""What a gateway should carry: the values from which its orders are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WantedNetwork:
+    network_id: str
+    name: str
+    cidr_blocks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WantedLink:
+    """`granted_bps` 0 stands for the connectivity-test rate; `peer_endpoint` None: the peer region has no gateway."""
+
+    peer_region_id: str
+    vni: int
+    peer_endpoint: str | None
+    remote_cidr_blocks: tuple[str, ...]
+    granted_bps: int
+
+
+@dataclass(frozen=True, slots=True)
+class WantedInstance:
+    cen_id: str
+    revision: int
+    networks: tuple[WantedNetwork, ...]
+    links: tuple[WantedLink, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WantedState:
+    """As of `revision`; `full`: what is not listed is not carried."""
+
+    revision: int
+    full: bool
+    instances: tuple[WantedInstance, ...]
+    removed_cen_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelLink:
+    """What a gateway has found in its kernel for a link. `in_kernel_bps` None: no tunnel."""
+
+    peer_region_id: str
+    in_kernel_bps: int | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KernelInstance:
+    """An instance as a gateway's kernel has it, compared with the orders of `revision`."""
+
+    cen_id: str
+    revision: int
+    removed: bool
+    links: tuple[KernelLink, ...]
+    live_links: dict[str, dict[str, object]]
+    """By peer region: the figures to show."""
+    networks: dict[str, dict[str, object]]
+    """By network id: whether it is carried."""
+
+
+TEST_RATE_BPS = 1_000
+"""The connectivity-test rate of a pair for which nothing is set (design, rule 4)."""
+
+
+def counted_bps(in_kernel_bps: int | None) -> int:
+    """What a kernel's rate counts against the package: the test rate and no tunnel count nothing."""
+    return in_kernel_bps if in_kernel_bps is not None and in_kernel_bps > TEST_RATE_BPS else 0
