@@ -1,0 +1,1 @@
+"""The change feed: what revision each region is at, and waking those who wait for it."""

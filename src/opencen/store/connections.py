@@ -1,0 +1,66 @@
+"""Reading region connections. Writing them is `allocations.py`'s alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import and_, bindparam, or_, select
+
+from opencen.domain.connection import Connection
+from opencen.store.database import Transaction
+from opencen.store.records import Listing, Page, fetch_page, matching
+from opencen.store.schema import region_connections as connections
+
+_COLUMNS = [column for column in connections.c if column.name != "account_id"]
+
+
+def _connection(row: Any) -> Connection:
+    return Connection(**row._mapping)
+
+
+_FIND = select(*_COLUMNS).where(
+    connections.c.cen_id == bindparam("cen_id"),
+    connections.c.region_a_id == bindparam("region_a_id"),
+    connections.c.region_b_id == bindparam("region_b_id"),
+)
+
+
+def find(tx: Transaction, cen_id: str, region_a_id: str, region_b_id: str) -> Connection | None:
+    """The connection of a sorted pair."""
+    row = tx.execute(_FIND, {"cen_id": cen_id, "region_a_id": region_a_id, "region_b_id": region_b_id}).first()
+    return None if row is None else _connection(row)
+
+
+def search(
+    tx: Transaction,
+    account_id: str,
+    page: Page,
+    *,
+    cen_id: str | None = None,
+    region_id: str | None = None,
+    package_id: str | None = None,
+    pair: tuple[str, str] | None = None,
+) -> Listing[Connection]:
+    """Connections of an account: of one instance, touching a region, out of a package, or of a sorted pair."""
+    conditions = [connections.c.account_id == account_id]
+    if cen_id is not None:
+        conditions.append(connections.c.cen_id == cen_id)
+    if package_id is not None:
+        conditions.append(connections.c.package_id == package_id)
+    if region_id is not None:
+        conditions.append(or_(connections.c.region_a_id == region_id, connections.c.region_b_id == region_id))
+    if pair is not None:
+        conditions.append(and_(connections.c.region_a_id == pair[0], connections.c.region_b_id == pair[1]))
+    order = (connections.c.cen_id, connections.c.region_a_id, connections.c.region_b_id)
+    rows, total = fetch_page(tx, select(*_COLUMNS).where(*conditions), page, order)
+    return Listing(tuple(map(_connection, rows)), total)
+
+
+def of_packages(tx: Transaction, package_ids: Sequence[str]) -> tuple[Connection, ...]:
+    """All connections out of these packages."""
+    if not package_ids:
+        return ()
+    statement = select(*_COLUMNS).where(*matching(connections.c.package_id, package_ids))
+    rows = tx.execute(statement.order_by(connections.c.cen_id, connections.c.region_a_id, connections.c.region_b_id))
+    return tuple(map(_connection, rows))

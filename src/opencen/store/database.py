@@ -1,0 +1,259 @@
+"""Where the rows are: SQLite (default) or PostgreSQL, and the two ways to talk to them.
+
+`read()` is a snapshot. `write()` is one durable transaction: on SQLite the writer takes its lock at once (BEGIN
+IMMEDIATE; a deferred BEGIN fails half of the time under load), on PostgreSQL rows are locked as they are needed.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url, text
+from sqlalchemy.exc import DatabaseError, DataError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from opencen.domain.errors import InvalidValueError, UnavailableError
+from opencen.store import schema
+
+Transaction = Connection
+"""What the functions of this folder are given; nobody outside of it looks inside."""
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY_TIMEOUT_MS = 10_000
+POSTGRES_CHANNEL = "opencen_changes"
+
+
+class SchemaTooNewError(Exception):
+    """The database was written by a newer OpenCEN."""
+
+
+def _sqlite_engine(path: Path, synchronous: str) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", pool_size=8, max_overflow=56, json_serializer=_to_json)
+
+    @event.listens_for(engine, "connect")
+    def configure(raw: Any, _record: Any) -> None:
+        raw.isolation_level = None
+        for pragma in (
+            f"busy_timeout={_BUSY_TIMEOUT_MS}",
+            "journal_mode=WAL",
+            f"synchronous={synchronous}",
+            "foreign_keys=ON",
+            "cache_size=-32768",
+        ):
+            raw.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        mode = "IMMEDIATE" if connection.get_execution_options().get("opencen_write") else "DEFERRED"
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+class _SqliteWriter:
+    """The one writer of a SQLite file. It keeps its connection: getting one from the pool costs three statements."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._engine.connect().execution_options(opencen_write=True)
+            try:
+                with self._connection.begin():
+                    yield self._connection
+            except DatabaseError:
+                self._forget()
+                raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._forget()
+
+    def _forget(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class Database:
+    """Two stores in one: `main` (durable) and `volatile` (nonces, what gateways last said)."""
+
+    def __init__(self, main: Engine, volatile: Engine) -> None:
+        self._main = main
+        self._volatile = volatile
+        self._sqlite = main.dialect.name == "sqlite"
+        self._main_writer = _SqliteWriter(main)
+        self._volatile_writer = _SqliteWriter(volatile)
+
+    @classmethod
+    def sqlite(cls, directory: Path, *, durable: bool = True) -> Database:
+        """The default: two files in `directory`, which is made if missing; `durable` waits for the disk."""
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        synchronous = "FULL" if durable else "OFF"
+        return cls(
+            _sqlite_engine(directory / "opencen.db", synchronous), _sqlite_engine(directory / "volatile.db", "OFF")
+        )
+
+    @classmethod
+    def from_url(cls, url: str) -> Database:
+        """PostgreSQL, from `postgresql://user:password@host/database`."""
+        parsed = make_url(url)
+        if not parsed.drivername.startswith("postgresql"):
+            raise ValueError(f"--database takes postgresql://…, not {parsed.drivername}://…")
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        main = create_engine(parsed, pool_size=16, max_overflow=32, pool_pre_ping=True, json_serializer=_to_json)
+        volatile = create_engine(
+            parsed,
+            pool_size=8,
+            max_overflow=24,
+            pool_pre_ping=True,
+            json_serializer=_to_json,
+            connect_args={"options": "-c synchronous_commit=off"},
+        )
+        return cls(main, volatile)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self._sqlite
+
+    def upgrade(self) -> None:
+        """Bring the schema to this version. Raises SchemaTooNewError rather than touch a newer one."""
+        from alembic import command  # noqa: PLC0415  only servers wait for it, once
+        from alembic.config import Config  # noqa: PLC0415
+        from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+        from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        script = ScriptDirectory.from_config(config)
+        with self.write() as tx:
+            if not self._sqlite:
+                tx.execute(text("SELECT pg_advisory_xact_lock(7218430)"))
+            present = MigrationContext.configure(tx).get_current_revision()
+            if present is not None and present not in {revision.revision for revision in script.walk_revisions()}:
+                raise SchemaTooNewError(
+                    f"the database has schema {present!r}, which this OpenCEN does not know; a newer one wrote it"
+                )
+            config.attributes["connection"] = tx
+            command.upgrade(config, "head")
+        self._create_volatile(schema.volatile)
+
+    def _create_volatile(self, metadata: MetaData) -> None:
+        with self.volatile() as tx:
+            metadata.create_all(tx, checkfirst=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A consistent snapshot of `main`."""
+        with _unavailable_when_broken(), self._main.connect() as connection:
+            if not self._sqlite:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction on `main`: when the block ends it is on disk, when it raises nothing has changed."""
+        if not self._sqlite:
+            with _unavailable_when_broken(), self._main.begin() as connection:
+                yield connection
+            return
+        with _unavailable_when_broken(), self._main_writer.transaction() as connection:
+            yield connection
+
+    @contextmanager
+    def volatile(self) -> Iterator[Transaction]:
+        """A transaction on `volatile`, which does not wait for the disk."""
+        if not self._sqlite:
+            with _unavailable_when_broken(), self._volatile.begin() as connection:
+                yield connection
+            return
+        with _unavailable_when_broken(), self._volatile_writer.transaction() as connection:
+            yield connection
+
+    def joined(self, tx: Transaction) -> Database:
+        """The same stores; but whatever is read from or written to `main` takes part in `tx`."""
+        return _Joined(self, tx)
+
+    def notify(self, tx: Transaction, payload: str) -> None:
+        """Tell the other servers, when this transaction commits. On SQLite there are none."""
+        if not self._sqlite:
+            tx.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": POSTGRES_CHANNEL, "payload": payload})
+
+    def notifications(self, timeout_s: float) -> Iterator[str]:
+        """Payloads of `notify` by any server, forever; an empty string each time `timeout_s` passes without one."""
+        with self._main.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            raw = cast(Any, connection.connection.driver_connection)
+            raw.execute(f"LISTEN {POSTGRES_CHANNEL}")
+            yield ""
+            while True:
+                received = False
+                for notification in raw.notifies(timeout=timeout_s, stop_after=1):
+                    received = True
+                    yield notification.payload
+                if not received:
+                    yield ""
+
+    def close(self) -> None:
+        self._main_writer.close()
+        self._volatile_writer.close()
+        self._main.dispose()
+        self._volatile.dispose()
+
+
+class _Joined(Database):
+    """Inside of a transaction that is under way: a change that fails is undone alone, and is on disk with the rest."""
+
+    def __init__(self, whole: Database, tx: Transaction) -> None:
+        super().__init__(whole._main, whole._volatile)
+        self._volatile_writer = whole._volatile_writer
+        self._tx = tx
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        yield self._tx
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        with self._tx.begin_nested():
+            yield self._tx
+
+
+@contextmanager
+def _unavailable_when_broken() -> Iterator[None]:
+    """A database that is gone, full or locked is a 503 with nothing changed, not a stack trace.
+
+    A value that it cannot keep (half a character, a NUL in PostgreSQL, a number beyond 64 bits) is the caller's: a 400.
+    """
+    try:
+        yield
+    except DataError as error:
+        raise InvalidValueError(f"a value cannot be stored: {error.orig}") from error
+    except UnicodeEncodeError as error:
+        raise InvalidValueError(f"a value cannot be stored: {error.reason}") from error
+    except OverflowError as error:
+        if "SQLite" not in str(error):
+            raise
+        raise InvalidValueError("a value cannot be stored: a number is beyond 64 bits") from error
+    except PoolTimeoutError as error:
+        raise UnavailableError("too many requests wait for the database") from error
+    except (OperationalError, InterfaceError) as error:
+        raise UnavailableError(f"the database does not answer: {error.orig}") from error
+    except DatabaseError as error:
+        if "disk" in str(error.orig) or "malformed" in str(error.orig):
+            raise UnavailableError(f"the database does not answer: {error.orig}") from error
+        raise

@@ -1,0 +1,130 @@
+"""Rows of gateways, and what they last said of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+
+from opencen.store.database import Transaction
+from opencen.store.schema import gateway_presence, gateways
+from opencen.store.upsert import upsert
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayRow:
+    id: str
+    region_id: str
+    account_id: str
+    name: str
+    token_sha256: bytes
+    created_at: datetime
+    endpoint: str | None
+    agent_version: str | None
+    capabilities: dict[str, str]
+    declared_networks: list[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """A gateway's latest report. `links` and `networks` are by `cen_id/peer region` and network id."""
+
+    gateway_id: str
+    seen_at: datetime
+    applied_revision: int
+    repairs: int
+    links: dict[str, dict[str, Any]]
+    networks: dict[str, dict[str, Any]]
+
+
+def add(tx: Transaction, row: GatewayRow) -> None:
+    tx.execute(
+        insert(gateways).values(
+            id=row.id,
+            region_id=row.region_id,
+            account_id=row.account_id,
+            name=row.name,
+            token_sha256=row.token_sha256,
+            created_at=row.created_at,
+            endpoint=row.endpoint,
+            agent_version=row.agent_version,
+            capabilities=row.capabilities,
+            declared_networks=row.declared_networks,
+        )
+    )
+
+
+def find(tx: Transaction, gateway_id: str) -> GatewayRow | None:
+    row = tx.execute(select(gateways).where(gateways.c.id == gateway_id)).first()
+    return None if row is None else GatewayRow(**row._mapping)
+
+
+def find_all(tx: Transaction) -> list[GatewayRow]:
+    rows = tx.execute(select(gateways).order_by(gateways.c.region_id))
+    return [GatewayRow(**row._mapping) for row in rows]
+
+
+def by_region(tx: Transaction, region_ids: Iterable[str]) -> dict[str, GatewayRow]:
+    """The gateways of these regions."""
+    rows = tx.execute(select(gateways).where(gateways.c.region_id.in_(sorted(region_ids))))
+    return {row.region_id: GatewayRow(**row._mapping) for row in rows}
+
+
+def introduce(
+    tx: Transaction,
+    gateway_id: str,
+    *,
+    endpoint: str,
+    agent_version: str,
+    capabilities: dict[str, str],
+    declared_networks: list[dict[str, str]],
+) -> None:
+    tx.execute(
+        update(gateways)
+        .where(gateways.c.id == gateway_id)
+        .values(
+            endpoint=endpoint,
+            agent_version=agent_version,
+            capabilities=capabilities,
+            declared_networks=declared_networks,
+        )
+    )
+
+
+def set_token(tx: Transaction, gateway_id: str, token_sha256: bytes) -> None:
+    tx.execute(update(gateways).where(gateways.c.id == gateway_id).values(token_sha256=token_sha256))
+
+
+def remove(tx: Transaction, gateway_id: str) -> None:
+    tx.execute(delete(gateways).where(gateways.c.id == gateway_id))
+
+
+def presences(volatile_tx: Transaction, gateway_ids: Sequence[str]) -> dict[str, Presence]:
+    if not gateway_ids:
+        return {}
+    rows = volatile_tx.execute(select(gateway_presence).where(gateway_presence.c.gateway_id.in_(list(gateway_ids))))
+    return {row.gateway_id: Presence(**row._mapping) for row in rows}
+
+
+def save_presence(volatile_tx: Transaction, presence: Presence) -> None:
+    upsert(
+        volatile_tx,
+        gateway_presence,
+        [
+            {
+                "gateway_id": presence.gateway_id,
+                "seen_at": presence.seen_at,
+                "applied_revision": presence.applied_revision,
+                "repairs": presence.repairs,
+                "links": presence.links,
+                "networks": presence.networks,
+            }
+        ],
+    )
+
+
+def forget_presence(volatile_tx: Transaction, gateway_id: str) -> None:
+    volatile_tx.execute(delete(gateway_presence).where(gateway_presence.c.gateway_id == gateway_id))

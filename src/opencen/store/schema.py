@@ -1,0 +1,406 @@
+"""The tables. Rates on the wire are bit/s, what operators set is Mbit/s; times are UTC.
+
+`main` holds what must never be lost. `volatile` holds what may lag behind by the last moments of a power cut: used
+nonces, and what gateways last reported; on SQLite it is a file of its own, so that it never waits for the disk.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from opencen.store.types import UtcDateTime
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+main = MetaData(naming_convention=NAMING)
+volatile = MetaData(naming_convention=NAMING)
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+control = Table(
+    "control",
+    main,
+    Column("id", Integer, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+accounts = Table(
+    "accounts",
+    main,
+    Column("id", String, primary_key=True),
+    Column("number", BigInteger, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+users = Table(
+    "users",
+    main,
+    Column("id", String, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("username", String, nullable=False, unique=True),
+    Column("password_hash", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+access_keys = Table(
+    "access_keys",
+    main,
+    Column("id", String, primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("secret_sealed", LargeBinary, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    main,
+    Column("id", String, primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False, index=True),
+    Column("token_sha256", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Column("source_address", String),
+    Column("user_agent", String, nullable=False),
+)
+
+areas = Table(
+    "areas",
+    main,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("name_zh", String, nullable=False),
+)
+
+regions = Table(
+    "regions",
+    main,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("name_zh", String, nullable=False),
+    Column("area_id", ForeignKey("areas.id"), nullable=False),
+)
+
+resource_groups = Table(
+    "resource_groups",
+    main,
+    Column("id", String, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("display_name", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("account_id", "name"),
+)
+"""Groups that an account has made. The default group is no row: what has no group is in it."""
+
+instances = Table(
+    "instances",
+    main,
+    Column("id", String, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("description", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("resource_group_id", ForeignKey("resource_groups.id")),
+    Index(None, "account_id", "created_at", "id"),
+)
+
+networks = Table(
+    "networks",
+    main,
+    Column("id", String, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("region_id", ForeignKey("regions.id"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("description", String, nullable=False),
+    Column("cidr_blocks", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("resource_group_id", ForeignKey("resource_groups.id")),
+    Index(None, "account_id", "created_at", "id"),
+)
+
+vswitches = Table(
+    "vswitches",
+    main,
+    Column("id", String, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("network_id", ForeignKey("networks.id"), nullable=False, index=True),
+    Column("zone_id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("description", String, nullable=False),
+    Column("cidr_block", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "account_id", "created_at", "id"),
+)
+
+attachments = Table(
+    "attachments",
+    main,
+    Column("network_id", ForeignKey("networks.id"), primary_key=True),
+    Column("cen_id", ForeignKey("instances.id"), nullable=False),
+    Column("region_id", ForeignKey("regions.id"), nullable=False),
+    Column("attached_at", UtcDateTime, nullable=False),
+    Index(None, "cen_id", "region_id"),
+)
+
+bandwidth_packages = Table(
+    "bandwidth_packages",
+    main,
+    Column("id", String, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("description", String, nullable=False),
+    Column("area_a_id", ForeignKey("areas.id"), nullable=False),
+    Column("area_b_id", ForeignKey("areas.id"), nullable=False),
+    Column("bandwidth_mbps", Integer, nullable=False),
+    Column("allocated_mbps", Integer, nullable=False),
+    Column("charge_type", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("cen_id", ForeignKey("instances.id")),
+    Column("version", Integer, nullable=False),
+    Column("resource_group_id", ForeignKey("resource_groups.id")),
+    CheckConstraint("area_a_id <= area_b_id", name="areas_sorted"),
+    CheckConstraint("bandwidth_mbps > 0", name="bandwidth_positive"),
+    CheckConstraint("allocated_mbps >= 0 AND allocated_mbps <= bandwidth_mbps", name="allocated_within_bandwidth"),
+    CheckConstraint("allocated_mbps = 0 OR cen_id IS NOT NULL", name="allocated_only_when_bound"),
+    UniqueConstraint("cen_id", "area_a_id", "area_b_id"),
+    Index(None, "account_id", "created_at", "id"),
+)
+
+region_connections = Table(
+    "region_connections",
+    main,
+    Column("cen_id", ForeignKey("instances.id"), primary_key=True),
+    Column("region_a_id", ForeignKey("regions.id"), primary_key=True),
+    Column("region_b_id", ForeignKey("regions.id"), primary_key=True),
+    Column("package_id", ForeignKey("bandwidth_packages.id"), nullable=False, index=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("bandwidth_mbps", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+    CheckConstraint("region_a_id < region_b_id", name="regions_sorted"),
+    CheckConstraint("bandwidth_mbps > 0", name="bandwidth_positive"),
+    Index(None, "account_id", "cen_id", "region_a_id", "region_b_id"),
+)
+
+links = Table(
+    "links",
+    main,
+    Column("cen_id", ForeignKey("instances.id"), primary_key=True),
+    Column("region_a_id", ForeignKey("regions.id"), primary_key=True),
+    Column("region_b_id", ForeignKey("regions.id"), primary_key=True),
+    Column("vni", Integer, nullable=False, unique=True),
+    Column("package_id", String, index=True),
+    Column("wanted_bps", BigInteger, nullable=False),
+    Column("granted_bps", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("waiting_since", BigInteger, nullable=False),
+    CheckConstraint("region_a_id < region_b_id", name="regions_sorted"),
+    CheckConstraint("granted_bps >= 0", name="granted_not_negative"),
+)
+
+link_sides = Table(
+    "link_sides",
+    main,
+    Column("cen_id", String, primary_key=True),
+    Column("region_a_id", String, primary_key=True),
+    Column("region_b_id", String, primary_key=True),
+    Column("region_id", String, primary_key=True),
+    Column("gateway_id", String, nullable=False),
+    Column("held_bps", BigInteger, nullable=False),
+    Column("in_kernel_bps", BigInteger),
+    Column("acked_revision", BigInteger, nullable=False),
+    Column("error", String),
+    ForeignKeyConstraint(
+        ["cen_id", "region_a_id", "region_b_id"],
+        ["links.cen_id", "links.region_a_id", "links.region_b_id"],
+        ondelete="CASCADE",
+        name="fk_link_sides_links",
+    ),
+    Index(None, "gateway_id", "cen_id"),
+)
+
+wire_remainders = Table(
+    "wire_remainders",
+    main,
+    Column("package_id", String, primary_key=True),
+    Column("cen_id", String, primary_key=True),
+    Column("region_a_id", String, primary_key=True),
+    Column("region_b_id", String, primary_key=True),
+    Column("region_id", String, primary_key=True),
+    Column("gateway_id", String, nullable=False),
+    Column("held_bps", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index(None, "gateway_id", "cen_id"),
+)
+"""What kernels may still hold out of a package to which their link does not belong any more (rule 9)."""
+
+gateways = Table(
+    "gateways",
+    main,
+    Column("id", String, primary_key=True),
+    Column("region_id", ForeignKey("regions.id"), nullable=False, unique=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("token_sha256", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("endpoint", String),
+    Column("agent_version", String),
+    Column("capabilities", JSON, nullable=False),
+    Column("declared_networks", JSON, nullable=False),
+)
+
+region_instances = Table(
+    "region_instances",
+    main,
+    Column("region_id", ForeignKey("regions.id"), primary_key=True),
+    Column("cen_id", String, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("present", Boolean, nullable=False),
+    Index(None, "region_id", "revision"),
+)
+
+tags = Table(
+    "tags",
+    main,
+    Column("resource_type", String, primary_key=True),
+    Column("resource_id", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("value", String, nullable=False),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Index(None, "account_id", "key", "value"),
+)
+
+client_tokens = Table(
+    "client_tokens",
+    main,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("action", String, primary_key=True),
+    Column("token", String, primary_key=True),
+    Column("parameters_sha256", LargeBinary, nullable=False),
+    Column("answer", JSON, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+"""What was answered to calls with a client token: whoever repeats the call gets the same answer."""
+
+transit_routers = Table(
+    "transit_routers",
+    main,
+    Column("cen_id", ForeignKey("instances.id", ondelete="CASCADE"), primary_key=True),
+    Column("region_id", ForeignKey("regions.id"), primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("description", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+connection_notes = Table(
+    "connection_notes",
+    main,
+    Column("cen_id", String, primary_key=True),
+    Column("region_a_id", String, primary_key=True),
+    Column("region_b_id", String, primary_key=True),
+    Column("local_region_id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("description", String, nullable=False),
+    Column("announces_routes", Boolean, nullable=False),
+    CheckConstraint("local_region_id IN (region_a_id, region_b_id)", name="local_is_an_end"),
+    ForeignKeyConstraint(
+        ["cen_id", "region_a_id", "region_b_id"],
+        ["region_connections.cen_id", "region_connections.region_a_id", "region_connections.region_b_id"],
+        ondelete="CASCADE",
+        name="fk_connection_notes_region_connections",
+    ),
+)
+
+attachment_notes = Table(
+    "attachment_notes",
+    main,
+    Column("network_id", ForeignKey("attachments.network_id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String, nullable=False),
+    Column("description", String, nullable=False),
+    Column("announces_routes", Boolean, nullable=False),
+    Column("zone_mappings", JSON, nullable=False),
+)
+
+route_publications = Table(
+    "route_publications",
+    main,
+    Column("network_id", ForeignKey("attachments.network_id", ondelete="CASCADE"), primary_key=True),
+    Column("cidr_block", String, primary_key=True),
+    Column("published", Boolean, nullable=False),
+)
+"""What differs from the rule that a network's own blocks are published and nothing else of it is."""
+
+network_grants = Table(
+    "network_grants",
+    main,
+    Column("network_id", ForeignKey("networks.id", ondelete="CASCADE"), primary_key=True),
+    Column("cen_id", ForeignKey("instances.id", ondelete="CASCADE"), primary_key=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "cen_id"),
+)
+"""A network that its account lets another account's instance attach."""
+
+audit_events = Table(
+    "audit_events",
+    main,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("account_id", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("access_key_id", String),
+    Column("source_address", String),
+    Column("request_id", String),
+    Column("action", String, nullable=False),
+    Column("resource", String, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("before", JSON),
+    Column("after", JSON),
+    Index(None, "account_id", "id"),
+)
+
+nonces = Table(
+    "nonces",
+    volatile,
+    Column("access_key_id", String, primary_key=True),
+    Column("nonce", String, primary_key=True),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+gateway_presence = Table(
+    "gateway_presence",
+    volatile,
+    Column("gateway_id", String, primary_key=True),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("applied_revision", BigInteger, nullable=False),
+    Column("repairs", BigInteger, nullable=False),
+    Column("links", JSON, nullable=False),
+    Column("networks", JSON, nullable=False),
+)
