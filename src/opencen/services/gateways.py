@@ -1,0 +1,381 @@
+"""Gateways: registering them, what they should carry, and what they say they have.
+
+Every change here takes its revision first: who attaches networks or sets bandwidths at the same time waits, or is
+waited for, so that each link has a side for each gateway, and peers hear of each endpoint.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from ipaddress import ip_address
+
+from opencen.domain.errors import ConflictError, GatewayExistsError, InvalidValueError, NotFoundError
+from opencen.domain.ids import new_id
+from opencen.domain.names import checked_name
+from opencen.domain.nouns import Actor, Gateway, Role
+from opencen.domain.status import Liveness, liveness
+from opencen.domain.wanted import (
+    KernelInstance,
+    KernelLink,
+    WantedInstance,
+    WantedLink,
+    WantedNetwork,
+    WantedState,
+    counted_bps,
+)
+from opencen.services import grants
+from opencen.services.context import Context, Work
+from opencen.services.identities import GATEWAY_USERNAME, hash_token
+from opencen.store import control, gateways, links, networks, packages, regions, remainders, routes
+from opencen.store.database import Transaction
+from opencen.store.gateways import GatewayRow, Presence
+
+_CHUNK = 500
+
+
+def register(context: Context, actor: Actor, *, region_id: str, name: str = "") -> tuple[Gateway, str]:
+    """A gateway for a region, and its token, which is shown this once. Raises GatewayExistsError."""
+    gateway_id = new_id("gw")
+    token = secrets.token_urlsafe(32)
+    with context.change(actor, "gateway.register", gateway_id) as work:
+        work.revision()
+        if region_id not in regions.areas_of(work.tx, [region_id]):
+            raise InvalidValueError(f"there is no region {region_id!r}", field="region_id", value=region_id)
+        present = gateways.by_region(work.tx, [region_id]).get(region_id)
+        if present is not None:
+            raise GatewayExistsError(
+                f"region {region_id} has gateway {present.id} already; a region has one gateway",
+                field="region_id",
+                region_id=region_id,
+                gateway_id=present.id,
+            )
+        row = GatewayRow(
+            id=gateway_id,
+            region_id=region_id,
+            account_id=actor.account_id,
+            name=checked_name(name),
+            token_sha256=hash_token(token),
+            created_at=work.now,
+            endpoint=None,
+            agent_version=None,
+            capabilities={},
+            declared_networks=[],
+        )
+        gateways.add(work.tx, row)
+        touching = links.touching_region(work.tx, region_id)
+        links.add_sides(work.tx, [(link.key, region_id, gateway_id) for link in touching])
+        work.tell(None, {"gateway_id": gateway_id, "region_id": region_id, "name": row.name})
+    return _gateway(row, None, 0), token
+
+
+def renew_token(context: Context, actor: Actor, gateway_id: str) -> str:
+    """A new token in place of the old one, which is refused from now on."""
+    token = secrets.token_urlsafe(32)
+    with context.change(actor, "gateway.renew_token", gateway_id) as work:
+        work.revision()
+        _require(work.tx, gateway_id)
+        gateways.set_token(work.tx, gateway_id, hash_token(token))
+    return token
+
+
+def remove(context: Context, actor: Actor, gateway_id: str) -> None:
+    """Its credential is refused from now on, peers drop its tunnels, and what it held does not count any more."""
+    with context.change(actor, "gateway.remove", gateway_id) as work:
+        work.revision()
+        row = _require(work.tx, gateway_id)
+        package_ids = _release(work.tx, gateway_id)
+        links.remove_sides(work.tx, gateway_id)
+        gateways.remove(work.tx, gateway_id)
+        _touch_peers(work, row.region_id)
+        _settle_all(work, package_ids)
+        work.tell({"gateway_id": gateway_id, "region_id": row.region_id}, None)
+    with context.database.volatile() as tx:
+        gateways.forget_presence(tx, gateway_id)
+
+
+def release(context: Context, actor: Actor, gateway_id: str) -> None:
+    """An operator vouches that a silent gateway passes nothing any more: what it held may be granted to others."""
+    with context.change(actor, "gateway.release", gateway_id) as work:
+        work.revision()
+        row = _require(work.tx, gateway_id)
+        with context.database.volatile() as volatile_tx:
+            presence = gateways.presences(volatile_tx, [gateway_id]).get(gateway_id)
+        if presence is not None and liveness(presence.seen_at, work.now) is not Liveness.SILENT:
+            raise ConflictError(
+                f"gateway {gateway_id} of {row.region_id} is alive: it says itself what it holds", gateway_id=gateway_id
+            )
+        package_ids = _release(work.tx, gateway_id)
+        _settle_all(work, package_ids)
+        work.tell({"gateway_id": gateway_id, "package_ids": package_ids}, None)
+
+
+def _release(tx: Transaction, gateway_id: str) -> list[str]:
+    return sorted({*links.release(tx, gateway_id), *remainders.forget_gateway(tx, gateway_id)})
+
+
+def find_all(context: Context) -> list[Gateway]:
+    with context.database.read() as tx:
+        rows = gateways.find_all(tx)
+        wanted = {row.id: control.region_revision(tx, row.region_id) for row in rows}
+    presences = presences_of(context, rows)
+    return [_gateway(row, presences.get(row.id), wanted[row.id]) for row in rows]
+
+
+def presences_of(context: Context, rows: list[GatewayRow]) -> dict[str, Presence]:
+    """What these gateways last said."""
+    with context.database.volatile() as tx:
+        return gateways.presences(tx, [row.id for row in rows])
+
+
+def get(context: Context, gateway_id: str) -> Gateway:
+    for gateway in find_all(context):
+        if gateway.id == gateway_id:
+            return gateway
+    raise NotFoundError("gateway", gateway_id, field="gateway_id")
+
+
+def _gateway(row: GatewayRow, presence: Presence | None, wanted_revision: int) -> Gateway:
+    return Gateway(
+        id=row.id,
+        region_id=row.region_id,
+        name=row.name,
+        created_at=row.created_at,
+        endpoint=row.endpoint,
+        agent_version=row.agent_version,
+        capabilities=row.capabilities,
+        applied_revision=presence.applied_revision if presence else 0,
+        wanted_revision=wanted_revision,
+        last_seen_at=presence.seen_at if presence else None,
+        repairs=presence.repairs if presence else 0,
+        declared_networks=tuple((item["network"], item["interface"]) for item in row.declared_networks),
+    )
+
+
+def _require(tx: Transaction, gateway_id: str) -> GatewayRow:
+    row = gateways.find(tx, gateway_id)
+    if row is None:
+        raise NotFoundError("gateway", gateway_id, field="gateway_id")
+    return row
+
+
+def _settle_all(work: Work, package_ids: list[str]) -> None:
+    for package_id in sorted(package_ids):
+        bandwidth_mbps = packages.bandwidth_mbps(work.tx, package_id)
+        if bandwidth_mbps is not None:
+            grants.settle(work, package_id, bandwidth_mbps)
+
+
+def _touch_peers(work: Work, region_id: str) -> None:
+    for cen_id in control.instances_of_region(work.tx, region_id):
+        work.touch(cen_id, networks.attached_regions(work.tx, cen_id))
+
+
+def as_actor(row: GatewayRow) -> Actor:
+    """The gateway itself, as one who acts."""
+    return Actor(row.account_id, row.id, GATEWAY_USERNAME, Role.OPERATOR)
+
+
+def hello(
+    context: Context,
+    row: GatewayRow,
+    *,
+    endpoint: str,
+    agent_version: str,
+    capabilities: dict[str, str],
+    declared_networks: list[dict[str, str]],
+) -> None:
+    """A gateway has started, or was out of touch. Its peers are told when its endpoint is another than before.
+
+    Raises InvalidValueError when `endpoint` is no address of a host.
+    """
+    now = replace(
+        row,
+        endpoint=endpoint,
+        agent_version=agent_version,
+        capabilities=capabilities,
+        declared_networks=declared_networks,
+    )
+    if now == row:
+        return
+    with context.change(as_actor(row), "gateway.hello", row.id) as work:
+        work.revision()
+        _check_endpoint(endpoint)
+        gateways.introduce(
+            work.tx,
+            row.id,
+            endpoint=endpoint,
+            agent_version=agent_version,
+            capabilities=capabilities,
+            declared_networks=declared_networks,
+        )
+        if endpoint != row.endpoint:
+            _touch_peers(work, row.region_id)
+        work.tell(_introduction(row), _introduction(now))
+
+
+def _check_endpoint(endpoint: str) -> None:
+    """Peers build tunnels to it: what is no address of one host must not reach them. Raises InvalidValueError."""
+    try:
+        address = ip_address(endpoint)
+    except ValueError:
+        address = None
+    if address is None or address.is_unspecified or address.is_multicast or endpoint == "255.255.255.255":
+        raise InvalidValueError(
+            f"a gateway's endpoint is an IP address at which peers reach it, not {endpoint!r}",
+            field="endpoint",
+            value=endpoint,
+        )
+
+
+def _introduction(row: GatewayRow) -> dict[str, object]:
+    return {
+        "endpoint": row.endpoint,
+        "agent_version": row.agent_version,
+        "capabilities": row.capabilities,
+        "declared_networks": row.declared_networks,
+    }
+
+
+def wanted_state(context: Context, row: GatewayRow, after: int) -> WantedState:
+    """What the gateway should carry: everything for `after` 0, else what changed since that revision."""
+    with context.database.read() as tx:
+        current = control.current_revision(tx)  # before what changed is read: nothing up to here can be missed
+        changed = control.changed_instances(tx, row.region_id, after)
+        revision = max([current, *(at for _, at, _ in changed)])
+        present = [(cen_id, at) for cen_id, at, is_present in changed if is_present]
+        endpoints = {gateway.region_id: gateway.endpoint for gateway in gateways.find_all(tx)}
+        instances: list[WantedInstance] = []
+        for start in range(0, len(present), _CHUNK):
+            instances += _wanted_instances(tx, row.region_id, dict(present[start : start + _CHUNK]), endpoints)
+    removed = tuple(cen_id for cen_id, _, is_present in changed if not is_present)
+    return WantedState(revision, after == 0, tuple(instances), removed)
+
+
+def _wanted_instances(
+    tx: Transaction, region_id: str, revisions: dict[str, int], endpoints: dict[str, str | None]
+) -> list[WantedInstance]:
+    published: dict[tuple[str, str], list[str]] = {}
+    local: dict[str, list[WantedNetwork]] = {cen_id: [] for cen_id in revisions}
+    for network, known in routes.of_attached(tx, *revisions):
+        blocks = published.setdefault((network.cen_id, network.region_id), [])
+        blocks.extend(route.cidr_block for route in known if route.published)
+        if network.region_id == region_id:
+            local[network.cen_id].append(WantedNetwork(network.network_id, network.network_name, network.cidr_blocks))
+    wanted: dict[str, list[WantedLink]] = {cen_id: [] for cen_id in revisions}
+    for link in links.of_instances(tx, list(revisions), region_id):
+        peer_id = link.region_b_id if link.region_a_id == region_id else link.region_a_id
+        remote = published.get((link.cen_id, peer_id))
+        if remote is not None and local[link.cen_id]:
+            wanted[link.cen_id].append(
+                WantedLink(peer_id, link.vni, endpoints.get(peer_id), tuple(sorted(remote)), link.granted_bps)
+            )
+    return [
+        WantedInstance(cen_id, revision, tuple(local[cen_id]), tuple(wanted[cen_id]))
+        for cen_id, revision in revisions.items()
+    ]
+
+
+def report(
+    context: Context, row: GatewayRow, *, applied_revision: int, repairs: int, instances: list[KernelInstance]
+) -> int:
+    """Keep what a gateway says its kernel has; grant what this frees. The revision at which it should be."""
+    _keep_presence(context, row, applied_revision, repairs, instances)
+    with context.database.read() as tx:
+        news = _news(tx, row, instances)
+        if not news and not _drained(tx, row, instances):
+            return control.region_revision(tx, row.region_id)
+    with context.change(as_actor(row), "gateway.report", row.id, audited=False) as work:
+        work.revision()
+        package_ids = set()
+        for side, package_id in _news(work.tx, row, instances):
+            links.acknowledge(work.tx, side)
+            if package_id is not None:
+                package_ids.add(package_id)
+        for remainder, held_bps in _drained(work.tx, row, instances):
+            remainders.hold(work.tx, remainder, held_bps)
+            package_ids.add(remainder.package_id)
+        _settle_all(work, sorted(package_ids))
+    with context.database.read() as tx:
+        return control.region_revision(tx, row.region_id)
+
+
+def _news(tx: Transaction, row: GatewayRow, instances: list[KernelInstance]) -> list[tuple[links.LinkSide, str | None]]:
+    """The sides of which the report says something new, as they now are, with their packages."""
+    said = {instance.cen_id: instance for instance in instances}
+    news: list[tuple[links.LinkSide, str | None]] = []
+    for start in range(0, len(instances), _CHUNK):
+        cen_ids = [instance.cen_id for instance in instances[start : start + _CHUNK]]
+        for key, (side, link) in links.sides_of_gateway(tx, row.id, cen_ids).items():
+            instance = said[key[0]]
+            found = _found_of(instance, key, row.region_id)
+            now = _acknowledged(side, link, instance.revision, found)
+            if now != side:
+                news.append((now, link.package_id))
+    return news
+
+
+def _drained(
+    tx: Transaction, row: GatewayRow, instances: list[KernelInstance]
+) -> list[tuple[remainders.Remainder, int]]:
+    """What links that have left a package hold less of it, now that their kernel has gone on to later orders."""
+    said = {instance.cen_id: instance for instance in instances}
+    drained: list[tuple[remainders.Remainder, int]] = []
+    for start in range(0, len(instances), _CHUNK):
+        cen_ids = [instance.cen_id for instance in instances[start : start + _CHUNK]]
+        for remainder in remainders.of_gateway(tx, row.id, cen_ids):
+            instance = said[remainder.cen_id]
+            if instance.revision < remainder.revision:
+                continue
+            found = _found_of(instance, remainder.key, row.region_id)
+            stuck = found is not None and found.error is not None
+            held_bps = counted_bps(found.in_kernel_bps) if found and stuck else 0
+            if held_bps < remainder.held_bps:
+                drained.append((remainder, held_bps))
+    return drained
+
+
+def _found_of(instance: KernelInstance, key: links.Key, region_id: str) -> KernelLink | None:
+    peer_id = key[2] if key[1] == region_id else key[1]
+    return next((link for link in instance.links if link.peer_region_id == peer_id), None)
+
+
+def _acknowledged(side: links.LinkSide, link: links.Link, revision: int, found: KernelLink | None) -> links.LinkSide:
+    """The side once its kernel was found to have `found` with the orders of `revision`.
+
+    An acknowledgement older than the link's latest order does not end what that order may have put into the kernel.
+    """
+    if revision < side.acked_revision:
+        return side
+    in_kernel_bps = found.in_kernel_bps if found else None
+    counted = counted_bps(in_kernel_bps)
+    covers_latest = revision >= link.revision
+    acked_revision = link.revision if covers_latest else side.acked_revision
+    return replace(
+        side,
+        in_kernel_bps=in_kernel_bps,
+        held_bps=counted if covers_latest else max(side.held_bps, counted),
+        acked_revision=acked_revision,
+        error=found.error if found else None,
+    )
+
+
+def _keep_presence(
+    context: Context, row: GatewayRow, applied_revision: int, repairs: int, instances: list[KernelInstance]
+) -> None:
+    with context.database.volatile() as tx:
+        before = gateways.presences(tx, [row.id]).get(row.id)
+        link_figures = dict(before.links) if before else {}
+        network_figures = dict(before.networks) if before else {}
+        for instance in instances:
+            for key in [key for key in link_figures if key.startswith(f"{instance.cen_id}/")]:
+                del link_figures[key]
+            for network_id in [key for key, item in network_figures.items() if item["cen_id"] == instance.cen_id]:
+                del network_figures[network_id]
+            for peer_id, figures in instance.live_links.items():
+                link_figures[f"{instance.cen_id}/{peer_id}"] = figures
+            for network_id, figures in instance.networks.items():
+                network_figures[network_id] = {**figures, "cen_id": instance.cen_id}
+        gateways.save_presence(
+            tx, Presence(row.id, context.clock(), applied_revision, repairs, link_figures, network_figures)
+        )

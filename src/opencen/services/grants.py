@@ -1,0 +1,31 @@
+"""Carrying out rule 9: after each change and each acknowledgement, tell gateways what they may have now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from opencen.domain.grants import Link, regrant
+from opencen.services.context import Work
+from opencen.store import links, remainders
+from opencen.store.database import Transaction
+
+
+def settle(work: Work, package_id: str, bandwidth_mbps: int) -> None:
+    """Grant what can be granted out of a package now, and have the gateways concerned told."""
+    revision = work.revision()  # first, so that whoever else settles waits: both must see all that is on the wire
+    present = _on_wire(work.tx, package_id)
+    granted = regrant(bandwidth_mbps, present)
+    if granted:
+        before_bps = {link.key: link.granted_bps for link in present}
+        links.grant(work.tx, {key: (before_bps[key], rate_bps) for key, rate_bps in granted.items()}, revision)
+        for cen_id, *region_ids in granted:
+            work.touch(cen_id, region_ids)
+
+
+def _on_wire(tx: Transaction, package_id: str) -> list[Link]:
+    """The package's links, and what kernels may still hold of links that have left it."""
+    found = {link.key: link for link in links.of_package(tx, package_id)}
+    for remainder in remainders.of_package(tx, package_id):
+        link = found.get(remainder.key, Link(remainder.key, wanted_bps=0, granted_bps=0, held_bps=0))
+        found[link.key] = replace(link, held_bps=max(link.held_bps, remainder.held_bps))
+    return list(found.values())

@@ -1,0 +1,145 @@
+"""Who is calling: access keys, gateways' tokens, used nonces, and the first start's accounts and keys."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import time
+from pathlib import Path
+
+from argon2 import PasswordHasher
+
+from opencen.domain import geography
+from opencen.domain.errors import UnauthenticatedError
+from opencen.domain.ids import new_id
+from opencen.domain.nouns import AccessKey, Account, Actor, Role
+from opencen.services.context import Context
+from opencen.store import gateways, identities, regions
+from opencen.store.identities import UserRow
+
+GATEWAY_USERNAME = "gateway"
+_FIRST_ACCOUNT_NUMBER = 1_000_000_000_000_000
+_NONCE_SWEEP_CHANCE = 1000
+_REMEMBER_KEY_S = 1.0
+
+
+def find_access_key(context: Context, access_key_id: str) -> AccessKey | None:
+    """The key pair of this id, whether active or not; None when unknown.
+
+    A key is remembered for a second: one that was disabled is refused that much later at the most.
+    """
+    remembered = context.access_keys.get(access_key_id)
+    now_s = time.monotonic()
+    if remembered is not None and now_s < remembered[1]:
+        return remembered[0]
+    with context.database.read() as tx:
+        row = identities.find_access_key(tx, access_key_id)
+    if row is None:
+        return None
+    key = AccessKey(
+        access_key_id=row.id,
+        secret=context.vault.open(row.secret_sealed, row.id),
+        account_id=row.account_id,
+        user_id=row.user_id,
+        username=row.username,
+        role=Role(row.role),
+        active=row.active,
+    )
+    context.access_keys[access_key_id] = (key, now_s + _REMEMBER_KEY_S)
+    return key
+
+
+def actor_of_key(key: AccessKey, *, source_address: str | None, request_id: str | None) -> Actor:
+    """The actor that a call signed with this key is."""
+    return Actor(key.account_id, key.user_id, key.username, key.role, key.access_key_id, source_address, request_id)
+
+
+def authenticate_key(
+    context: Context, access_key_id: str, secret: str, *, source_address: str | None, request_id: str | None
+) -> Actor:
+    """Who has this key pair. Raises UnauthenticatedError: one for an unknown key, a wrong secret, a disabled key."""
+    key = find_access_key(context, access_key_id)
+    expected = key.secret if key else secrets.token_urlsafe(16)
+    if not hmac.compare_digest(expected.encode(), secret.encode()) or key is None or not key.active:
+        raise UnauthenticatedError("the access key id or its secret is wrong, or the key is disabled")
+    return actor_of_key(key, source_address=source_address, request_id=request_id)
+
+
+def hash_token(token: str) -> bytes:
+    """Tokens are 256 random bits: a plain hash keeps them as well as a slow one."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def authenticate_gateway(context: Context, gateway_id: str, token: str) -> gateways.GatewayRow:
+    """The gateway of this credential. Raises UnauthenticatedError."""
+    with context.database.read() as tx:
+        row = gateways.find(tx, gateway_id)
+    if row is None or not hmac.compare_digest(row.token_sha256, hash_token(token)):
+        raise UnauthenticatedError("this gateway's credential is unknown or was revoked")
+    return row
+
+
+def remember_nonce(context: Context, access_key_id: str, nonce: str, expires_at_s: int) -> bool:
+    """False when this key has used this nonce before, at this or at any other server."""
+    with context.database.volatile() as tx:
+        if secrets.randbelow(_NONCE_SWEEP_CHANCE) == 0:
+            identities.forget_nonces(tx, int(time.time()))
+        return identities.remember_nonce(tx, access_key_id, nonce, expires_at_s)
+
+
+def find_accounts(context: Context) -> list[Account]:
+    with context.database.read() as tx:
+        return identities.find_accounts(tx)
+
+
+def find_account(context: Context, account_id: str) -> Account:
+    with context.database.read() as tx:
+        account = identities.find_account(tx, account_id)
+    if account is None:
+        raise UnauthenticatedError("this account is gone")
+    return account
+
+
+def bootstrap(context: Context, admin_file: Path) -> bool:
+    """On an empty database: make the first account, its administrator and an access key, and write `admin_file`.
+
+    Values in OPENCEN_ADMIN_… environment variables are taken instead of random ones. True when it was the first start.
+    """
+    with context.database.read() as tx:
+        if identities.count_accounts(tx):
+            return False
+    given = os.environ.get
+    admin = {
+        "access_key_id": given("OPENCEN_ADMIN_ACCESS_KEY_ID") or "OCEN" + secrets.token_hex(10).upper(),
+        "access_key_secret": given("OPENCEN_ADMIN_ACCESS_KEY_SECRET") or secrets.token_urlsafe(30),
+        "username": given("OPENCEN_ADMIN_USERNAME") or "admin",
+        "password": given("OPENCEN_ADMIN_PASSWORD") or secrets.token_urlsafe(15),
+    }
+    now = context.clock()
+    password_hash = PasswordHasher().hash(admin["password"])
+    with context.database.write() as tx:
+        if identities.count_accounts(tx):
+            return False
+        _write_private(admin_file, json.dumps(admin, indent=2) + "\n")
+        account = Account(new_id("acc"), _FIRST_ACCOUNT_NUMBER + secrets.randbelow(10**15), "default", now)
+        identities.add_account(tx, account)
+        user = UserRow(new_id("usr"), account.id, admin["username"], password_hash, Role.ADMINISTRATOR.value, now)
+        identities.add_user(tx, user)
+        key_id = admin["access_key_id"]
+        identities.add_access_key(tx, key_id, user.id, context.vault.seal(admin["access_key_secret"], key_id), now)
+        for area in geography.AREAS:
+            regions.add_area(tx, area)
+        for region in geography.REGIONS:
+            regions.add_region(tx, region)
+    return True
+
+
+def _write_private(path: Path, content: str) -> None:
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
