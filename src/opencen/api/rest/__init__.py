@@ -1,0 +1,1 @@
+"""The native REST API: console, command line and gateways are its clients."""

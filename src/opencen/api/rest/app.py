@@ -1,0 +1,44 @@
+"""The REST API as one application, mounted at /v1."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from opencen import __version__
+from opencen.api.rest import (
+    connections,
+    gateway_channel,
+    installation,
+    instances,
+    networks,
+    packages,
+    problems,
+    sessions,
+)
+from opencen.services.context import Context
+from opencen.wire.rest import Problem
+
+_DESCRIPTION = """Join networks of different regions and set the bandwidth between each pair of regions.
+
+Authenticate with HTTP Basic (access key id and secret), or log on at `/v1/sessions` and send the session as Bearer. A
+refusal is an RFC 9457 problem document with a stable `code` and the numbers that caused it. Answers with an `ETag` take
+`If-Match`: 412, with both values, when somebody else was faster."""
+
+
+def make_rest_app(context: Context) -> FastAPI:
+    """All routes of the native API."""
+    app = FastAPI(
+        title="OpenCEN",
+        version=__version__,
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        responses={
+            status: {"model": Problem, "description": text} for status, text in (("4XX", "refused"), ("5XX", "failed"))
+        },
+    )
+    app.state.context = context
+    problems.install(app)
+    for module in (instances, networks, packages, connections, installation, sessions, gateway_channel):
+        app.include_router(module.router)
+    return app

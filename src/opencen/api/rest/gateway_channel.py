@@ -1,0 +1,97 @@
+"""What gateways say and ask, each with its own credential, about its own region only."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import anyio.to_thread
+from fastapi import APIRouter, Query
+
+from opencen.api.rest.callers import ContextOf, GatewayOf
+from opencen.domain.wanted import TEST_RATE_BPS, KernelInstance, KernelLink, WantedInstance
+from opencen.services import gateways
+from opencen.wire import gateway as wire
+
+router = APIRouter(prefix="/gateway", tags=["gateways' own"])
+
+
+@router.post("/hello")
+def hello(body: wire.Hello, context: ContextOf, gateway: GatewayOf) -> wire.Welcome:
+    """A gateway has started."""
+    gateways.hello(
+        context,
+        gateway,
+        endpoint=body.endpoint,
+        agent_version=body.agent_version,
+        capabilities=body.capabilities.model_dump(),
+        declared_networks=[network.model_dump() for network in body.declared_networks],
+    )
+    return wire.Welcome(gateway_id=gateway.id, region_id=gateway.region_id)
+
+
+@router.get("/state")
+async def get_state(
+    context: ContextOf,
+    gateway: GatewayOf,
+    after: Annotated[int, Query(ge=0)] = 0,
+    wait_s: Annotated[float, Query(ge=0, le=60)] = 25,
+) -> wire.GatewayState:
+    """What the gateway should carry, as soon as it differs from what it was at revision `after`."""
+    state = await anyio.to_thread.run_sync(gateways.wanted_state, context, gateway, after)
+    unchanged = after and not state.instances and not state.removed_cen_ids
+    if unchanged and await context.feed.wait(gateway.region_id, after, wait_s):
+        state = await anyio.to_thread.run_sync(gateways.wanted_state, context, gateway, after)
+    return wire.GatewayState(
+        gateway_id=gateway.id,
+        region_id=gateway.region_id,
+        revision=state.revision,
+        full=state.full,
+        instances=[_instance(instance) for instance in state.instances],
+        removed_cen_ids=list(state.removed_cen_ids),
+        watched=context.watched,
+    )
+
+
+def _instance(instance: WantedInstance) -> wire.InstanceState:
+    return wire.InstanceState(
+        cen_id=instance.cen_id,
+        revision=instance.revision,
+        networks=[
+            wire.NetworkState(network_id=network.network_id, name=network.name, cidr_blocks=list(network.cidr_blocks))
+            for network in instance.networks
+        ],
+        links=[
+            wire.LinkState(
+                peer_region_id=link.peer_region_id,
+                vni=link.vni,
+                peer_endpoint=link.peer_endpoint,
+                remote_cidr_blocks=list(link.remote_cidr_blocks),
+                rate_bps=link.granted_bps or TEST_RATE_BPS,
+            )
+            for link in instance.links
+        ],
+    )
+
+
+@router.post("/report")
+def report(body: wire.GatewayReport, context: ContextOf, gateway: GatewayOf) -> wire.ReportAnswer:
+    """What the gateway's kernel has, read back, and what passes."""
+    revision = gateways.report(
+        context,
+        gateway,
+        applied_revision=body.applied_revision,
+        repairs=body.repairs,
+        instances=[_found(instance) for instance in body.instances],
+    )
+    return wire.ReportAnswer(revision=revision, watched=context.watched)
+
+
+def _found(instance: wire.InstanceReport) -> KernelInstance:
+    return KernelInstance(
+        cen_id=instance.cen_id,
+        revision=instance.revision,
+        removed=instance.removed,
+        links=tuple(KernelLink(link.peer_region_id, link.in_kernel_bps, link.error) for link in instance.links),
+        live_links={} if instance.removed else {link.peer_region_id: link.model_dump() for link in instance.links},
+        networks={} if instance.removed else {item.network_id: item.model_dump() for item in instance.networks},
+    )

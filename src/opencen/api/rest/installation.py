@@ -1,0 +1,151 @@
+"""The installation itself: geography, accounts, gateways, audit, check, changes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from opencen.api.rest.answers import page_of, whole
+from opencen.api.rest.callers import ActorOf, ContextOf, PageOf
+from opencen.changes.feed import ANY_REGION
+from opencen.domain import geography as domain
+from opencen.domain.errors import ForbiddenError
+from opencen.domain.nouns import Actor, Gateway, Role
+from opencen.domain.status import Liveness, liveness
+from opencen.services import audit, check, gateways, geography, identities
+from opencen.services.context import Context
+from opencen.wire import rest as wire
+
+router = APIRouter(tags=["installation"])
+
+
+@router.get("/areas")
+def list_areas(context: ContextOf, actor: ActorOf) -> wire.Page[wire.Area]:
+    """The areas between which bandwidth is bought."""
+    return whole(wire.Area, geography.find_areas(context))
+
+
+@router.get("/regions")
+def list_regions(context: ContextOf, actor: ActorOf) -> wire.Page[wire.Region]:
+    """The regions, each in one area."""
+    return whole(wire.Region, geography.find_regions(context))
+
+
+@router.post("/regions", status_code=201)
+def add_region(body: wire.RegionCreate, context: ContextOf, actor: ActorOf) -> wire.Region:
+    """Add a region of one's own (administrators)."""
+    region = domain.Region(body.id, body.name, body.name_zh or body.name, body.area_id)
+    return wire.Region.model_validate(geography.add_region(context, actor, region))
+
+
+@router.get("/me")
+def get_me(actor: ActorOf) -> wire.Me:
+    """Who the caller is."""
+    return wire.Me.model_validate(actor)
+
+
+@router.get("/accounts")
+def list_accounts(context: ContextOf, actor: ActorOf) -> wire.Page[wire.Account]:
+    """The accounts of the installation (administrators)."""
+    _require_administrator(actor, "list accounts")
+    return whole(wire.Account, identities.find_accounts(context))
+
+
+def _require_administrator(actor: Actor, what: str) -> None:
+    if actor.role is not Role.ADMINISTRATOR:
+        raise ForbiddenError(f"only an administrator may {what}", action=what)
+
+
+def _gateway(context: Context, gateway: Gateway) -> wire.Gateway:
+    seen = gateway.last_seen_at
+    state = Liveness.ABSENT if seen is None else liveness(seen, context.clock())
+    return wire.Gateway(
+        id=gateway.id,
+        region_id=gateway.region_id,
+        name=gateway.name,
+        liveness=state.value,
+        endpoint=gateway.endpoint,
+        agent_version=gateway.agent_version,
+        capabilities=gateway.capabilities,
+        declared_networks=list(gateway.declared_networks),
+        applied_revision=gateway.applied_revision,
+        wanted_revision=gateway.wanted_revision,
+        repairs=gateway.repairs,
+        last_seen_at=seen,
+        created_at=gateway.created_at,
+    )
+
+
+@router.get("/gateways")
+def list_gateways(context: ContextOf, actor: ActorOf) -> wire.Page[wire.Gateway]:
+    """Every gateway: its region, what it can do, and how far it has followed."""
+    return whole(wire.Gateway, gateways.find_all(context), lambda gateway: _gateway(context, gateway))
+
+
+@router.post("/gateways", status_code=201)
+def register_gateway(body: wire.GatewayRegister, context: ContextOf, actor: ActorOf) -> wire.GatewayToken:
+    """Register a gateway for a region; its token is shown this once (administrators)."""
+    _require_administrator(actor, "register gateways")
+    gateway, token = gateways.register(context, actor, region_id=body.region_id, name=body.name)
+    return wire.GatewayToken(gateway_id=gateway.id, region_id=gateway.region_id, token=token)
+
+
+@router.get("/gateways/{gateway_id}")
+def get_gateway(gateway_id: str, context: ContextOf, actor: ActorOf) -> wire.Gateway:
+    """One gateway."""
+    return _gateway(context, gateways.get(context, gateway_id))
+
+
+@router.delete("/gateways/{gateway_id}", status_code=204)
+def remove_gateway(gateway_id: str, context: ContextOf, actor: ActorOf) -> None:
+    """Revoke a gateway: peers drop its tunnels (administrators)."""
+    _require_administrator(actor, "remove gateways")
+    gateways.remove(context, actor, gateway_id)
+
+
+@router.post("/gateways/{gateway_id}/token")
+def renew_gateway_token(gateway_id: str, context: ContextOf, actor: ActorOf) -> wire.GatewayToken:
+    """A new token in place of the old one (administrators)."""
+    _require_administrator(actor, "renew gateway tokens")
+    token = gateways.renew_token(context, actor, gateway_id)
+    gateway = gateways.get(context, gateway_id)
+    return wire.GatewayToken(gateway_id=gateway_id, region_id=gateway.region_id, token=token)
+
+
+@router.post("/gateways/{gateway_id}/release", status_code=204)
+def release_gateway(gateway_id: str, context: ContextOf, actor: ActorOf) -> None:
+    """Vouch that a silent gateway passes nothing: what it held may go to others (administrators)."""
+    _require_administrator(actor, "release gateways")
+    gateways.release(context, actor, gateway_id)
+
+
+@router.get("/audit")
+def list_audit(
+    context: ContextOf,
+    actor: ActorOf,
+    page: PageOf,
+    resource: Annotated[str | None, Query(description="an id; an instance's also finds its connections")] = None,
+    after_id: int | None = None,
+) -> wire.Page[wire.AuditEvent]:
+    """Changes and refusals, the newest first."""
+    return page_of(wire.AuditEvent, audit.search(context, actor, page, resource=resource, after_id=after_id), page)
+
+
+@router.get("/check")
+def run_check(context: ContextOf, actor: ActorOf) -> wire.CheckResult:
+    """Recompute every invariant from the rows (administrators)."""
+    _require_administrator(actor, "run the check")
+    return wire.CheckResult(checked=list(check.NAMES), broken=check.check(context))
+
+
+@router.get("/changes")
+async def wait_for_changes(
+    context: ContextOf,
+    actor: ActorOf,
+    after: Annotated[int, Query(ge=0)] = 0,
+    wait_s: Annotated[float, Query(ge=0, le=60)] = 25,
+) -> wire.ChangesAnswer:
+    """Answers when something changed after a revision, or when `wait_s` has passed: then look again."""
+    await context.feed.wait(ANY_REGION, after, wait_s)
+    return wire.ChangesAnswer(revision=max(after, context.feed.latest(ANY_REGION)))

@@ -1,0 +1,99 @@
+"""Bandwidth packages and their binding."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from opencen.api.rest.answers import page_of, tagged
+from opencen.api.rest.callers import ActorOf, ContextOf, PageOf, SeenVersion
+from opencen.services import packages
+from opencen.wire import rest as wire
+
+router = APIRouter(tags=["bandwidth packages"])
+
+
+@router.post("/bandwidth-packages", status_code=201)
+def buy_package(body: wire.PackageBuy, context: ContextOf, actor: ActorOf, response: Response) -> wire.Package:
+    """Buy bandwidth between two areas (or within one)."""
+    package = packages.buy(
+        context,
+        actor,
+        area_a_id=body.area_a_id,
+        area_b_id=body.area_b_id,
+        bandwidth_mbps=body.bandwidth_mbps,
+        name=body.name,
+        description=body.description,
+        charge_type=body.charge_type,
+    )
+    return tagged(response, wire.Package.model_validate(package))
+
+
+@router.get("/bandwidth-packages")
+def list_packages(
+    context: ContextOf,
+    actor: ActorOf,
+    page: PageOf,
+    cen_id: Annotated[str | None, Query(description="bound to this instance")] = None,
+    bound: Annotated[bool | None, Query(description="bound to any instance, or to none")] = None,
+    name: str | None = None,
+) -> wire.Page[wire.Package]:
+    """The account's bandwidth packages, in the order in which they were bought."""
+    found = packages.search(
+        context,
+        actor,
+        page,
+        cen_ids=None if cen_id is None else [cen_id],
+        bound=bound,
+        names=None if name is None else [name],
+    )
+    return page_of(wire.Package, found, page)
+
+
+@router.get("/bandwidth-packages/{package_id}")
+def get_package(package_id: str, context: ContextOf, actor: ActorOf, response: Response) -> wire.Package:
+    """One bandwidth package."""
+    return tagged(response, wire.Package.model_validate(packages.get(context, actor, package_id)))
+
+
+@router.patch("/bandwidth-packages/{package_id}")
+def modify_package(
+    package_id: str,
+    body: wire.PackageModify,
+    context: ContextOf,
+    actor: ActorOf,
+    seen: SeenVersion,
+    response: Response,
+) -> wire.Package:
+    """Rename, describe or resize a package; it cannot shrink below what is allocated."""
+    package = packages.modify(
+        context,
+        actor,
+        package_id,
+        name=body.name,
+        description=body.description,
+        bandwidth_mbps=body.bandwidth_mbps,
+        seen_version=seen,
+    )
+    return tagged(response, wire.Package.model_validate(package))
+
+
+@router.delete("/bandwidth-packages/{package_id}", status_code=204)
+def delete_package(package_id: str, context: ContextOf, actor: ActorOf) -> None:
+    """Delete a package that is not bound."""
+    packages.delete(context, actor, package_id)
+
+
+@router.put("/bandwidth-packages/{package_id}/binding")
+def bind_package(
+    package_id: str, body: wire.Bind, context: ContextOf, actor: ActorOf, response: Response
+) -> wire.Package:
+    """Bind a package to a CEN instance."""
+    return tagged(response, wire.Package.model_validate(packages.bind(context, actor, package_id, body.cen_id)))
+
+
+@router.delete("/bandwidth-packages/{package_id}/binding")
+def unbind_package(package_id: str, context: ContextOf, actor: ActorOf, response: Response) -> wire.Package:
+    """Unbind a package from which no region connection draws."""
+    return tagged(response, wire.Package.model_validate(packages.unbind(context, actor, package_id)))

@@ -1,0 +1,150 @@
+"""What the control plane and a gateway say to each other, over HTTP.
+
+A gateway registers once a start (`Hello`), then asks for what it should carry (`GatewayState`, a long poll by
+revision) and tells what its kernel really has (`GatewayReport`). Rates are bit/s of IP packets (layer 3), a
+direction each: a gateway shapes what it sends into a link.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TEST_RATE_BPS = 1_000
+"""The rate of a pair of regions for which no connection is set: enough for a ping a second (design, rule 4)."""
+
+
+class Wire(BaseModel):
+    """A frozen message; a field that this version does not know is ignored, so that versions may differ by one."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class CarriedNetwork(Wire):
+    """A network that the operator of the gateway has declared: its id or name, and the interface it is behind."""
+
+    network: str = Field(description="id (vpc-…) or name of the network")
+    interface: str
+
+
+class Capabilities(Wire):
+    """What the probe found on the gateway's host."""
+
+    kernel: str
+    leaf_queue: str = Field(description="cake, fq_codel or bfifo: the first of these that the kernel has")
+    encryption: str = Field(description="wireguard, wireguard-go or none")
+
+
+class Hello(Wire):
+    """POST /v1/gateway/hello: sent at every start of the agent."""
+
+    agent_version: str
+    endpoint: str = Field(description="underlay IP address at which peers reach this gateway's tunnels")
+    capabilities: Capabilities
+    declared_networks: list[CarriedNetwork] = []
+
+
+class Welcome(Wire):
+    """The answer to `Hello`."""
+
+    gateway_id: str
+    region_id: str
+
+
+class NetworkState(Wire):
+    """A network of this region that is attached to the CEN instance."""
+
+    network_id: str
+    name: str
+    cidr_blocks: list[str]
+
+
+class LinkState(Wire):
+    """A link to another region of the same CEN instance.
+
+    `rate_bps` is what this gateway may send now; `TEST_RATE_BPS` when no connection is set or its rate is not yet
+    granted. `peer_endpoint` is None while the peer region has no gateway: then there is nothing to build.
+    """
+
+    peer_region_id: str
+    vni: int = Field(ge=1, lt=1 << 24)
+    peer_endpoint: str | None
+    remote_cidr_blocks: list[str]
+    rate_bps: int = Field(ge=1)
+
+
+class InstanceState(Wire):
+    """All that this gateway carries of one CEN instance, as of `revision`."""
+
+    cen_id: str
+    revision: int
+    networks: list[NetworkState]
+    links: list[LinkState]
+
+
+class GatewayState(Wire):
+    """GET /v1/gateway/state?after=REVISION&wait_s=25: what the gateway should carry.
+
+    `full` is true for after=0: instances not listed are not carried any more. Otherwise only the instances that
+    changed after REVISION are listed, each complete, and `removed_cen_ids` names those that are gone. An answer
+    whose `revision` equals `after` means that nothing changed within `wait_s`.
+    """
+
+    gateway_id: str
+    region_id: str
+    revision: int
+    full: bool
+    instances: list[InstanceState] = []
+    removed_cen_ids: list[str] = []
+    watched: bool = Field(default=False, description="someone looks at live figures now: report every second")
+
+
+class LinkReport(Wire):
+    """What the kernel has for a link, read back, and what passes now.
+
+    `in_kernel_bps` is None when there is no tunnel. Counters are since the tunnel was made and count layer 3.
+    `measured_bps` is the rate sent since the previous report; `None` in a first report.
+    """
+
+    peer_region_id: str
+    in_kernel_bps: int | None
+    error: str | None = None
+    sent_bytes: int = 0
+    sent_packets: int = 0
+    dropped_packets: int = Field(default=0, description="refused by the limit: the queue was full")
+    trimmed_packets: int = Field(default=0, description="dropped by a change of the limit, counted apart")
+    backlog_bytes: int = 0
+    measured_bps: float | None = None
+
+
+class NetworkReport(Wire):
+    """Whether a network's interface is really there."""
+
+    network_id: str
+    carried: bool
+    interface: str | None = None
+    reason: str | None = Field(default=None, description="why it is not carried")
+
+
+class InstanceReport(Wire):
+    cen_id: str
+    revision: int = Field(description="the revision of the InstanceState that the kernel has been compared with")
+    removed: bool = Field(default=False, description="the instance is gone from this gateway's kernel")
+    networks: list[NetworkReport] = []
+    links: list[LinkReport] = []
+
+
+class GatewayReport(Wire):
+    """POST /v1/gateway/report: an acknowledgement of `applied_revision`, a heartbeat, and live figures.
+
+    Sent after each application (with the instances that it touched), every second while watched and every 5 s
+    otherwise (with all instances). What it says of the kernel has been read back from the kernel.
+    """
+
+    applied_revision: int
+    instances: list[InstanceReport] = []
+    repairs: int = Field(default=0, description="differences found and repaired that no revision asked for, in all")
+
+
+class ReportAnswer(Wire):
+    revision: int = Field(description="the revision that this gateway should be at")
+    watched: bool = False

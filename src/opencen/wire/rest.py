@@ -1,0 +1,311 @@
+"""What the REST API takes and gives. Ids, units and words are those of the design; times are RFC 3339, UTC.
+
+What is taken is strict (a number is not text, 10.0 is no whole number, an unknown field is refused); what is given may
+gain fields.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+T = TypeVar("T")
+
+
+class Given(BaseModel):
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class Taken(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Page(Given, Generic[T]):
+    """A part of a list; `total` is how long the whole is."""
+
+    items: list[T]
+    total: int
+    page: int
+    page_size: int
+
+
+class Problem(Given):
+    """A refusal (RFC 9457). `code` is stable; further members carry the numbers that caused it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    field: str | None = Field(default=None, description="the parameter at fault")
+    request_id: str
+
+
+class Area(Given):
+    id: str
+    name: str
+    name_zh: str
+
+
+class Region(Given):
+    id: str
+    name: str
+    name_zh: str
+    area_id: str
+
+
+class RegionCreate(Taken):
+    id: str
+    name: str
+    name_zh: str = ""
+    area_id: str
+
+
+class Account(Given):
+    id: str
+    number: int
+    name: str
+    created_at: datetime
+
+
+class Me(Given):
+    """Who the caller is."""
+
+    account_id: str
+    user_id: str
+    username: str
+    role: Literal["administrator", "operator", "viewer"]
+
+
+class LogOn(Taken):
+    username: str = Field(min_length=1, max_length=200)
+    password: str = Field(min_length=1, max_length=1000)
+
+
+class Session(Given):
+    """Somebody who logged on; `current` is the session that asks."""
+
+    id: str
+    username: str
+    created_at: datetime
+    expires_at: datetime
+    source_address: str | None
+    user_agent: str
+    current: bool
+
+
+class SessionToken(Given):
+    """A fresh session. Its credential, `Authorization: Bearer ID:TOKEN`, is shown this once."""
+
+    session: Session
+    token: str
+
+
+class InstanceCreate(Taken):
+    name: str = ""
+    description: str = ""
+
+
+class InstanceModify(Taken):
+    name: str | None = None
+    description: str | None = None
+
+
+class Instance(Given):
+    """A CEN instance. `version` is its ETag."""
+
+    id: str
+    name: str
+    description: str
+    status: str = "Active"
+    created_at: datetime
+    network_count: int
+    connection_count: int
+    package_ids: list[str]
+    version: int
+
+
+class NetworkCreate(Taken):
+    region_id: str
+    cidr_blocks: list[str] = Field(description="IPv4 blocks such as 10.1.0.0/16")
+    name: str = ""
+    description: str = ""
+
+
+class NetworkModify(Taken):
+    name: str | None = None
+    description: str | None = None
+
+
+class Network(Given):
+    id: str
+    region_id: str
+    name: str
+    description: str
+    cidr_blocks: list[str]
+    cen_id: str | None = Field(description="the CEN instance to which it is attached")
+    created_at: datetime
+
+
+class Attach(Taken):
+    network_id: str
+
+
+class Attachment(Given):
+    cen_id: str
+    network_id: str
+    network_name: str
+    region_id: str
+    cidr_blocks: list[str]
+    attached_at: datetime
+    carried: bool | None = Field(description="whether a gateway carries it; null: no gateway has said")
+    reason: str | None = Field(description="why it is not carried")
+
+
+class GrantAdd(Taken):
+    cen_id: str
+    cen_account_number: int | None = Field(default=None, description="when given, must be of the instance's account")
+
+
+class NetworkGrant(Given):
+    network_id: str
+    network_account_number: int
+    region_id: str
+    cen_id: str
+    cen_account_number: int
+    created_at: datetime
+
+
+class PackageBuy(Taken):
+    area_a_id: str
+    area_b_id: str
+    bandwidth_mbps: int
+    name: str = ""
+    description: str = ""
+    charge_type: str = "POSTPAY"
+
+
+class PackageModify(Taken):
+    name: str | None = None
+    description: str | None = None
+    bandwidth_mbps: int | None = None
+
+
+class Bind(Taken):
+    cen_id: str
+
+
+class Package(Given):
+    """A bandwidth package; `free_mbps` = `bandwidth_mbps` - `allocated_mbps`. `version` is its ETag."""
+
+    id: str
+    name: str
+    description: str
+    area_a_id: str
+    area_b_id: str
+    bandwidth_mbps: int
+    allocated_mbps: int
+    free_mbps: int
+    charge_type: str
+    cen_id: str | None = Field(description="the CEN instance to which it is bound")
+    created_at: datetime
+    expires_at: datetime | None
+    version: int
+
+
+class ConnectionSet(Taken):
+    bandwidth_mbps: int = Field(description="Mbit/s in each direction, 1 to 10000")
+    package_id: str | None = Field(default=None, description="when given, must be the package that serves the pair")
+
+
+class Side(Given):
+    """One direction: what the region's gateway sends into the link. Null: not known."""
+
+    region_id: str
+    gateway_id: str | None
+    liveness: Literal["absent", "live", "late", "silent"]
+    in_kernel_bps: int | None
+    held_bps: int = Field(description="the most that its kernel may still have, counted against the package")
+    measured_bps: float | None
+    dropped_packets: int | None
+    trimmed_packets: int | None
+    backlog_bytes: int | None
+    sent_bytes: int | None
+    error: str | None
+
+
+class Connection(Given):
+    """A region connection; `region_a_id` < `region_b_id`. `version` is its ETag."""
+
+    id: str
+    cen_id: str
+    region_a_id: str
+    region_b_id: str
+    package_id: str
+    bandwidth_mbps: int
+    status: Literal["Active", "Modifying"]
+    enforcement: Literal["confirmed", "pending", "unconfirmed", "none"]
+    reasons: list[str]
+    granted_bps: int
+    sides: list[Side]
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+class GatewayRegister(Taken):
+    region_id: str
+    name: str = ""
+
+
+class Gateway(Given):
+    id: str
+    region_id: str
+    name: str
+    liveness: Literal["absent", "live", "late", "silent"]
+    endpoint: str | None
+    agent_version: str | None
+    capabilities: dict[str, Any]
+    declared_networks: list[tuple[str, str]]
+    applied_revision: int
+    wanted_revision: int
+    repairs: int
+    last_seen_at: datetime | None
+    created_at: datetime
+
+
+class GatewayToken(Given):
+    """The credential of a gateway, shown this once: it is `gateway_id:token`."""
+
+    gateway_id: str
+    region_id: str
+    token: str
+
+
+class AuditEvent(Given):
+    id: int
+    at: datetime
+    actor: str
+    access_key_id: str | None
+    source_address: str | None
+    request_id: str | None
+    action: str
+    resource: str
+    outcome: Literal["done", "refused"]
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class CheckResult(Given):
+    """What `opencen check` found: `broken` is empty when every invariant holds."""
+
+    checked: list[str]
+    broken: list[str]
+
+
+class ChangesAnswer(Given):
+    revision: int
