@@ -1,0 +1,321 @@
+"""The gateway agent: keeps the kernel as the control plane wants it, and tells what the kernel has.
+
+It fails static: without the control plane, on a refusal and when it stops, the kernel stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+import structlog
+
+from opencen import __version__
+from opencen.gateway import statefile
+from opencen.gateway.converge import Converger, Round
+from opencen.gateway.follow import (
+    WAIT_S,
+    Condition,
+    ControlPlane,
+    ControlPlaneError,
+    StaleStateError,
+    backoff_s,
+    merge,
+)
+from opencen.gateway.kernel.operations import DeleteNamespace, Kernel
+from opencen.gateway.plan import Site, namespace_name
+from opencen.wire.gateway import Capabilities, CarriedNetwork, GatewayReport, GatewayState, Hello, InstanceReport
+
+CHECK_S: Final = 5.0
+WATCHED_S: Final = 1.0
+_PAUSE_S: Final = 0.05
+
+Result = TypeVar("Result")
+log = structlog.get_logger()
+
+
+class Agent:
+    """Composes follower, converger and reporter. One kernel thread, so that a large change delays no answer."""
+
+    def __init__(
+        self,
+        site: Site,
+        capabilities: Capabilities,
+        kernel: Kernel,
+        control_plane: ControlPlane,
+        state_dir: Path,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._site = site
+        self._capabilities = capabilities
+        self._converger = Converger(kernel)
+        self._control_plane = control_plane
+        self._state_dir = state_dir
+        self._clock = clock
+        self._kernel_thread = ThreadPoolExecutor(1, thread_name_prefix="kernel")
+        self._lock = asyncio.Lock()
+        self._wake_reporter = asyncio.Event()
+        self._state: GatewayState | None = None
+        self._state_is_from_server = False
+        self._must_say_hello = True
+        self._watched = False
+        self._repairs = 0
+        self._touched: dict[str, InstanceReport] = {}
+        self._removed: set[str] = set()
+        self._must_acknowledge = False
+        self._refused: dict[str, str] = {}
+        self._kernel_condition = Condition("kernel")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`; then leave the kernel as it is."""
+        tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._report())]
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopped}:
+                task.result()
+        finally:
+            for task in [*tasks, stopped]:
+                task.cancel()
+            await asyncio.gather(*tasks, stopped, return_exceptions=True)
+            self._kernel_thread.shutdown(wait=True)
+            log.info("stopped", kernel="left as it is")
+
+    async def redeclare(self, site: Site) -> None:
+        """The operator's configuration has changed: carry the networks that it declares now."""
+        self._site = site
+        log.info("configuration read again", networks=len(site.networks))
+        try:
+            await self._say_hello()
+        except ControlPlaneError:
+            self._must_say_hello = True
+        if self._state is not None:
+            await self._apply(self._state, None)
+
+    # following
+
+    async def _follow(self) -> None:
+        condition = Condition("control plane")
+        stale = Condition("revision")
+        failures = 0
+        while True:
+            try:
+                if self._must_say_hello:
+                    await self._say_hello()
+                after = self._state.revision if self._state and self._state_is_from_server else 0
+                # the first answer is wanted at once, later ones when there is something new
+                news = await self._control_plane.state(after, WAIT_S if after else 0)
+                held = self._state if self._state_is_from_server else None
+                if news.gateway_id != self._site.gateway_id:
+                    raise ControlPlaneError(f"the answer is for {news.gateway_id}, not for {self._site.gateway_id}")
+                state = merge(held, news)
+            except ControlPlaneError as error:
+                condition.trouble("control plane does not answer", str(error))
+                self._must_say_hello = True
+                await self._resume_from_file()
+            except StaleStateError as error:
+                stale.trouble("revision went backwards: not applied", str(error))
+            else:
+                condition.fine()
+                stale.fine()
+                if await self._take(state, news):
+                    failures = 0
+                    continue
+            failures += 1
+            await asyncio.sleep(backoff_s(failures))
+
+    async def _say_hello(self) -> None:
+        declared = [CarriedNetwork(network=item.network, interface=item.interface) for item in self._site.networks]
+        hello = Hello(
+            agent_version=__version__,
+            endpoint=self._site.endpoint,
+            capabilities=self._capabilities,
+            declared_networks=declared,
+        )
+        welcome = await self._control_plane.hello(hello)
+        self._must_say_hello = False
+        log.info("registered", gateway=welcome.gateway_id, region=welcome.region_id)
+
+    async def _take(self, state: GatewayState, news: GatewayState) -> bool:
+        """Apply an answer that holds something new. Whether that went well."""
+        first = not self._state_is_from_server
+        before = self._state
+        if news.watched and not self._watched:
+            self._wake_reporter.set()
+        self._watched = news.watched
+        if not first and before is not None and state.revision == before.revision:
+            # a server that does not wait must not be asked without end
+            await asyncio.sleep(_PAUSE_S)
+            return True
+        if first and before is not None and state.revision < before.revision:
+            log.warning("control plane is behind the saved state", theirs=state.revision, saved=before.revision)
+        if not news.full and not news.instances and not news.removed_cen_ids:
+            self._state = state
+            self._must_acknowledge = True
+            self._wake_reporter.set()
+            return True
+        touched = None if news.full else [*(i.cen_id for i in news.instances), *news.removed_cen_ids]
+        if not await self._apply(state, touched, gone_before=before, removed_cen_ids=news.removed_cen_ids, save=True):
+            return False
+        self._state_is_from_server = True
+        return True
+
+    async def _resume_from_file(self) -> None:
+        if self._state is not None:
+            return
+        try:
+            state = statefile.load(self._state_dir, self._site.gateway_id)
+        except statefile.CorruptStateError as error:
+            log.error("saved state is ignored", reason=str(error))  # noqa: TRY400
+            state = None
+        if state is None:
+            return
+        log.info("applying the saved state", revision=state.revision)
+        await self._apply(state, None)
+
+    def _save(self, state: GatewayState) -> None:
+        """Before anything of it is acknowledged: a restart must not bring back a rate that others were given."""
+        try:
+            statefile.save(self._state_dir, state)
+        except OSError as error:
+            log.error("state could not be saved, the older one is removed", reason=str(error))  # noqa: TRY400
+            statefile.remove(self._state_dir)
+
+    # applying
+
+    async def _apply(
+        self,
+        state: GatewayState,
+        cen_ids: Sequence[str] | None,
+        *,
+        gone_before: GatewayState | None = None,
+        removed_cen_ids: Sequence[str] = (),
+        save: bool = False,
+    ) -> bool:
+        """Put a state into the kernel, all of it or the named instances, and have the reporter acknowledge it.
+
+        False: the kernel could not be read, or the state makes no sense; nothing is acknowledged.
+        """
+        async with self._lock:
+            began = self._clock()
+            try:
+                done = await self._converge(state, cen_ids)
+                if save:
+                    await self._in_kernel_thread(lambda: self._save(state))
+            except (OSError, ValueError) as error:
+                self._kernel_condition.trouble("state could not be applied", str(error))
+                return False
+            self._kernel_condition.fine()
+            self._state = state
+            gone = {instance.cen_id for instance in (gone_before.instances if gone_before else ())}
+            self._note_removed(state, gone.union(cen_ids or (), removed_cen_ids), done)
+            for instance in state.instances:
+                if cen_ids is None or instance.cen_id in cen_ids:
+                    self._note(instance.cen_id, done)
+            took_ms = round((self._clock() - began) * 1000, 1)
+            log.info("applied", revision=state.revision, operations=len(done.operations), took_ms=took_ms)
+            self._log_refusals(done)
+        self._wake_reporter.set()
+        return True
+
+    def _note_removed(self, state: GatewayState, gone: set[str], done: Round) -> None:
+        """What the kernel no longer has must be said, also when an earlier run of the agent removed it."""
+        prefix = namespace_name(self._site.gateway_id, "")
+        deleted = {o.scope.namespace.removeprefix(prefix) for o in done.operations if isinstance(o, DeleteNamespace)}
+        refused = {scope.namespace.removeprefix(prefix) for scope in done.refused}
+        wanted = {instance.cen_id for instance in state.instances}
+        self._removed = (self._removed | deleted | gone) - wanted - refused
+
+    def _note(self, cen_id: str, done: Round) -> None:
+        if self._state is None:
+            return
+        instance = next(item for item in self._state.instances if item.cen_id == cen_id)
+        self._touched[cen_id] = self._converger.report(instance, done, self._site, self._clock())
+
+    async def _converge(self, state: GatewayState, cen_ids: Sequence[str] | None) -> Round:
+        site = self._site
+        return await self._in_kernel_thread(lambda: self._converger.converge(state, site, cen_ids))
+
+    async def _in_kernel_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._kernel_thread, work)
+
+    def _log_refusals(self, done: Round) -> None:
+        refused = {f"{scope.namespace} {scope.part}".strip(): reason for scope, reason in done.refused.items()}
+        for where, reason in refused.items():
+            if self._refused.get(where) != reason:
+                log.error("the kernel refused", where=where, reason=reason)
+        self._refused = refused
+
+    # reporting
+
+    async def _report(self) -> None:
+        condition = Condition("reports")
+        failures = 0
+        next_check_s = self._clock() + CHECK_S
+        while True:
+            due_s = min(next_check_s, self._clock() + WATCHED_S) if self._watched else next_check_s
+            wait_s = backoff_s(failures) if failures and self._touched else max(0.0, due_s - self._clock())
+            await self._woken_within(wait_s)
+            if self._clock() >= due_s:
+                await self._check()
+                next_check_s = self._clock() + CHECK_S
+            if not self._must_acknowledge and not self._touched and not self._removed:
+                continue
+            try:
+                await self._send()
+            except ControlPlaneError as error:
+                failures += 1
+                condition.trouble("report was not taken", str(error))
+            else:
+                failures = 0
+                condition.fine()
+
+    async def _woken_within(self, wait_s: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake_reporter.wait(), wait_s)
+        self._wake_reporter.clear()
+
+    async def _check(self) -> None:
+        """Compare the kernel with what is wanted, repair what differs, and have all instances reported."""
+        async with self._lock:
+            state = self._state
+            if state is None:
+                return
+            try:
+                done = await self._converge(state, None)
+            except OSError as error:
+                self._kernel_condition.trouble("kernel could not be checked", str(error))
+                return
+            self._kernel_condition.fine()
+            repaired = [operation for operation in done.operations if operation.scope not in done.refused]
+            if repaired:
+                self._repairs += len(repaired)
+                log.warning("repaired the kernel", operations=[str(operation) for operation in repaired])
+            self._log_refusals(done)
+            for instance in state.instances:
+                self._note(instance.cen_id, done)
+
+    async def _send(self) -> None:
+        if self._state is None:
+            return
+        touched, removed = dict(self._touched), set(self._removed)
+        gone = [
+            InstanceReport(cen_id=cen_id, revision=self._state.revision, removed=True) for cen_id in sorted(removed)
+        ]
+        report = GatewayReport(
+            applied_revision=self._state.revision,
+            instances=[*touched.values(), *gone],
+            repairs=self._repairs,
+        )
+        answer = await self._control_plane.report(report)
+        self._watched = answer.watched
+        self._removed -= removed
+        self._must_acknowledge = self._state.revision != report.applied_revision
+        for cen_id, sent in touched.items():
+            if self._touched.get(cen_id) is sent:
+                del self._touched[cen_id]

@@ -1,0 +1,125 @@
+"""The gateway's configuration: a TOML file and a credential file, declared, validated and frozen."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, ip_address, ip_interface
+from pathlib import Path
+from typing import Any, Final
+
+from opencen.client import Credential
+from opencen.gateway.plan import DeclaredNetwork, Site
+
+DEFAULT_STATE_DIR: Final = "/var/lib/opencen-gateway"
+_KEYS: Final = {"server", "credential_file", "endpoint", "state_dir", "underlay_namespace", "networks"}
+_NETWORK_KEYS: Final = {"network", "interface", "address"}
+_INTERFACE_NAME_MAX: Final = 15
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text names the file, the key and the value."""
+
+
+@dataclass(frozen=True)
+class GatewayConfig:
+    """`underlay_namespace` names the network namespace that holds `endpoint`; None: the one the agent runs in."""
+
+    server: str
+    credential: Credential
+    endpoint: str
+    state_dir: Path
+    networks: tuple[DeclaredNetwork, ...]
+    underlay_namespace: str | None = None
+
+    @property
+    def gateway_id(self) -> str:
+        return self.credential.identifier
+
+    def site(self, leaf_queue: str) -> Site:
+        return Site(self.gateway_id, self.endpoint, self.networks, leaf_queue)
+
+
+def load(path: Path, overrides: Mapping[str, str | None] | None = None) -> GatewayConfig:
+    """Read a configuration file; `overrides` (from flags) win where they are not None. Raises ConfigError."""
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    values |= {key: value for key, value in (overrides or {}).items() if value is not None}
+    unknown = sorted(set(values) - _KEYS)
+    if unknown:
+        raise ConfigError(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(sorted(_KEYS))}")
+    return GatewayConfig(
+        server=_text(path, values, "server"),
+        credential=read_credential(Path(_text(path, values, "credential_file"))),
+        endpoint=_endpoint(path, _text(path, values, "endpoint")),
+        state_dir=Path(_text(path, values, "state_dir", DEFAULT_STATE_DIR)),
+        networks=_networks(path, values.get("networks", [])),
+        underlay_namespace=_text(path, values, "underlay_namespace", "") or None,
+    )
+
+
+def read_credential(path: Path) -> Credential:
+    """One line `gw-…:secret`, readable by its owner alone. Raises ConfigError."""
+    try:
+        mode = path.stat().st_mode
+        line = path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"credential_file {path}: {error.strerror}") from error
+    if mode & 0o077:
+        raise ConfigError(f"credential_file {path} can be read by others: chmod 600 {path}")
+    identifier, colon, secret = line.partition(":")
+    if not colon or not secret or not identifier.startswith("gw-"):
+        raise ConfigError(f"credential_file {path} must hold one line like gw-…:secret")
+    return Credential(identifier, secret, bearer=True)
+
+
+def _text(path: Path, values: Mapping[str, Any], key: str, default: str | None = None) -> str:
+    value = values.get(key, default)
+    if value is None:
+        raise ConfigError(f"{path}: {key} is missing")
+    if not isinstance(value, str):
+        raise ConfigError(f"{path}: {key} must be text, not {value!r}")
+    return value
+
+
+def _endpoint(path: Path, value: str) -> str:
+    try:
+        return str(ip_address(value))
+    except ValueError as error:
+        raise ConfigError(f"{path}: endpoint {value!r} is not an IP address") from error
+
+
+def _networks(path: Path, rows: object) -> tuple[DeclaredNetwork, ...]:
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ConfigError(f"{path}: networks must be written as [[networks]] tables")
+    declared = tuple(_network(path, row) for row in rows)
+    for key in ("network", "interface"):
+        names = [getattr(item, key) for item in declared]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ConfigError(f"{path}: {key} {twice!r} is declared twice")
+    return declared
+
+
+def _network(path: Path, row: Mapping[str, Any]) -> DeclaredNetwork:
+    unknown = sorted(set(row) - _NETWORK_KEYS)
+    if unknown:
+        raise ConfigError(f"{path}: unknown key {unknown[0]!r} in [[networks]]")
+    interface = _text(path, row, "interface")
+    if not 0 < len(interface) <= _INTERFACE_NAME_MAX or "/" in interface or interface.startswith("to-"):
+        raise ConfigError(
+            f"{path}: interface {interface!r} is no usable name: 1 to 15 characters, not beginning with to-"
+        )
+    address = _text(path, row, "address")
+    try:
+        parsed = ip_interface(address)
+    except ValueError as error:
+        raise ConfigError(f"{path}: address {address!r} must be like 10.1.0.1/24") from error
+    if not isinstance(parsed, IPv4Interface) or "/" not in address:
+        raise ConfigError(f"{path}: address {address!r} must be an IPv4 address with its prefix, like 10.1.0.1/24")
+    return DeclaredNetwork(_text(path, row, "network"), interface, str(parsed))

@@ -1,0 +1,117 @@
+"""One round with the kernel: read, plan, diff, apply, read again, and say what it has now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from opencen.gateway import shaping
+from opencen.gateway.diff import diff
+from opencen.gateway.kernel import operations as ops
+from opencen.gateway.kernel.model import KernelNow
+from opencen.gateway.meters import LinkMeter
+from opencen.gateway.plan import Plan, Site, namespace_name, plan, tunnel_name
+from opencen.wire.gateway import GatewayState, InstanceReport, InstanceState, LinkReport, LinkState, NetworkReport
+
+_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a convergence found and left: `operations` were carried out, `refused` says what the kernel did not do."""
+
+    now: KernelNow
+    plan: Plan
+    operations: Sequence[ops.Operation] = ()
+    refused: Mapping[ops.Scope, str] = field(default_factory=dict)
+
+
+@dataclass
+class Converger:
+    """Keeps a kernel as a state wants it. Blocking; for one thread."""
+
+    kernel: ops.Kernel
+    meters: dict[tuple[str, str], LinkMeter] = field(default_factory=dict)
+
+    def converge(self, state: GatewayState, site: Site, cen_ids: Sequence[str] | None = None) -> Round:
+        """Make the kernel what `state` wants, for all instances or for those named.
+
+        An instance that is named and not in `state` is removed.
+        """
+        names = None if cen_ids is None else [namespace_name(site.gateway_id, cen_id) for cen_id in cen_ids]
+        if cen_ids is not None:
+            listed = [instance for instance in state.instances if instance.cen_id in cen_ids]
+            state = state.model_copy(update={"instances": listed})
+        now = self.kernel.read(names)
+        carried_out: list[ops.Operation] = []
+        refused: dict[ops.Scope, str] = {}
+        for _ in range(_ROUNDS):
+            self._observe(now)
+            wanted = plan(state, site, now)
+            operations = [o for o in diff(now, wanted.namespaces) if o.scope not in refused]
+            if not operations:
+                break
+            outcome = self.kernel.apply(operations)
+            carried_out += operations
+            refused |= outcome.refused
+            self._account(outcome)
+            now = self.kernel.read(names)
+        self._observe(now)
+        self._forget_gone(now, cen_ids is None)
+        left = diff(now, wanted.namespaces)
+        unfinished = {o.scope: f"{type(o).__name__} had no effect" for o in left if o.scope not in refused}
+        return Round(now, wanted, carried_out, unfinished | refused)
+
+    def report(self, instance: InstanceState, done: Round, site: Site, at_s: float) -> InstanceReport:
+        """What is to be said of an instance after a round that covered it. `at_s` is a monotonic clock's."""
+        namespace = namespace_name(site.gateway_id, instance.cen_id)
+        networks = [_network_report(report, namespace, done) for report in done.plan.networks.get(instance.cen_id, [])]
+        links = [self._link_report(link, instance.cen_id, namespace, done, at_s) for link in instance.links]
+        return InstanceReport(cen_id=instance.cen_id, revision=instance.revision, networks=networks, links=links)
+
+    def _link_report(self, link: LinkState, cen_id: str, namespace: str, done: Round, at_s: float) -> LinkReport:
+        device = tunnel_name(link.peer_region_id)
+        scope = ops.Scope(namespace, device)
+        error = done.refused.get(scope) or done.refused.get(ops.Scope(namespace))
+        error = error or done.plan.link_errors.get((cen_id, link.peer_region_id))
+        there = done.now.namespaces.get(namespace)
+        tunnel = there.tunnels.get(device) if there else None
+        if tunnel is None:
+            return LinkReport(peer_region_id=link.peer_region_id, in_kernel_bps=None, error=error)
+        meter = self.meters[namespace, device]
+        totals = meter.totals
+        return LinkReport(
+            peer_region_id=link.peer_region_id,
+            in_kernel_bps=shaping.rate_in(tunnel.tunnel.tree),
+            error=error,
+            sent_bytes=totals.sent_bytes,
+            sent_packets=totals.sent_packets,
+            dropped_packets=totals.dropped_packets,
+            trimmed_packets=meter.trimmed_packets,
+            backlog_bytes=totals.queued_bytes,
+            measured_bps=meter.measured_bps(at_s),
+        )
+
+    def _observe(self, now: KernelNow) -> None:
+        for name, namespace in now.namespaces.items():
+            for device, tunnel in namespace.tunnels.items():
+                self.meters.setdefault((name, device), LinkMeter()).observe(tunnel.counters)
+
+    def _forget_gone(self, now: KernelNow, complete: bool) -> None:
+        if complete:
+            there = {(name, device) for name, namespace in now.namespaces.items() for device in namespace.tunnels}
+            self.meters = {key: meter for key, meter in self.meters.items() if key in there}
+
+    def _account(self, outcome: ops.Outcome) -> None:
+        for scope, packets in outcome.trimmed_packets.items():
+            self.meters.setdefault((scope.namespace, scope.part), LinkMeter()).trimmed_packets += packets
+        for (scope, minor), last in outcome.last_counters.items():
+            self.meters.setdefault((scope.namespace, scope.part), LinkMeter()).removed(minor, last)
+
+
+def _network_report(report: NetworkReport, namespace: str, done: Round) -> NetworkReport:
+    """A network that was to be carried is carried only if its interface came to be as wanted."""
+    if not report.carried or report.interface is None:
+        return report
+    refusal = done.refused.get(ops.Scope(namespace, report.interface)) or done.refused.get(ops.Scope(namespace))
+    return report if refusal is None else report.model_copy(update={"carried": False, "reason": refusal})

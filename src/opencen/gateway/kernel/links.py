@@ -1,0 +1,186 @@
+"""Devices, addresses, neighbours and routes as netlink messages, encoded and decoded.
+
+Layouts: linux/if_link.h, linux/rtnetlink.h, linux/neighbour.h.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from ipaddress import IPv4Address, ip_address, ip_interface, ip_network
+from socket import AF_INET, AF_INET6
+from typing import Final
+
+from opencen.gateway.kernel.messages import attribute, attributes, nested, text, text_of, u32, u32_of
+from opencen.gateway.kernel.model import NEXT_HOP, Device
+
+IFF_UP: Final = 0x1
+IFF_NOARP: Final = 0x80
+VXLAN_PORT: Final = 4789
+
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 1, 3, 4, 18, 28, 29
+_INFO_KIND, _INFO_DATA = 1, 2
+_VXLAN_ID, _VXLAN_GROUP, _VXLAN_LOCAL, _VXLAN_LEARNING, _VXLAN_PORT = 1, 2, 4, 7, 15
+_VXLAN_GROUP6, _VXLAN_LOCAL6 = 16, 17
+_SKIP_STATISTICS = 1 << 3
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_NDA_DST, _NDA_LLADDR = 1, 2
+_NUD_PERMANENT = 0x80
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
+_TABLE_MAIN, _PROTOCOL_STATIC, _TYPE_UNICAST, _ONLINK = 254, 4, 1, 4
+
+_LINK = struct.Struct("=BxHiII")
+_ADDRESS = struct.Struct("=BBBBI")
+_NEIGHBOUR = struct.Struct("=BxxxiHBB")
+_ROUTE = struct.Struct("=BBBBBBBBI")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """A device in a dump. `device` is filled for a VXLAN device."""
+
+    ifindex: int
+    name: str
+    up: bool
+    no_arp: bool
+    mtu: int
+    device: Device | None
+
+
+def _mac_bytes(mac: str) -> bytes:
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+def _mac_text(packed: bytes) -> str:
+    return packed.hex(":")
+
+
+def link_dump_body() -> bytes:
+    return _LINK.pack(0, 0, 0, 0, 0) + u32(_IFLA_EXT_MASK, _SKIP_STATISTICS)
+
+
+def link_by_name_body(name: str) -> bytes:
+    return link_dump_body() + text(_IFLA_IFNAME, name)
+
+
+def link_delete_body(ifindex: int) -> bytes:
+    return _LINK.pack(0, 0, ifindex, 0, 0)
+
+
+def link_up_body(ifindex: int) -> bytes:
+    return _LINK.pack(0, 0, ifindex, IFF_UP, IFF_UP)
+
+
+def link_mtu_body(ifindex: int, mtu: int) -> bytes:
+    return _LINK.pack(0, 0, ifindex, 0, 0) + u32(_IFLA_MTU, mtu)
+
+
+def link_move_body(ifindex: int, namespace_descriptor: int) -> bytes:
+    return _LINK.pack(0, 0, ifindex, 0, 0) + u32(_IFLA_NET_NS_FD, namespace_descriptor)
+
+
+def vxlan_body(name: str, device: Device, namespace_descriptor: int) -> bytes:
+    """A VXLAN device born in another namespace: its outer socket stays in the one that asks."""
+    local, remote = ip_address(device.local), ip_address(device.remote)
+    version_4 = isinstance(remote, IPv4Address)
+    settings = nested(
+        _INFO_DATA,
+        u32(_VXLAN_ID, device.vni),
+        attribute(_VXLAN_LOCAL if version_4 else _VXLAN_LOCAL6, local.packed),
+        attribute(_VXLAN_GROUP if version_4 else _VXLAN_GROUP6, remote.packed),
+        attribute(_VXLAN_LEARNING, b"\0"),
+        attribute(_VXLAN_PORT, struct.pack(">H", VXLAN_PORT)),
+    )
+    return (
+        _LINK.pack(0, 0, 0, IFF_NOARP, IFF_NOARP)
+        + text(_IFLA_IFNAME, name)
+        + u32(_IFLA_MTU, device.mtu)
+        + attribute(_IFLA_ADDRESS, _mac_bytes(device.mac))
+        + u32(_IFLA_NET_NS_FD, namespace_descriptor)
+        + nested(_IFLA_LINKINFO, text(_INFO_KIND, "vxlan"), settings)
+    )
+
+
+def _vxlan_of(mac: bytes, mtu: int, settings: dict[int, bytes]) -> Device:
+    local = settings.get(_VXLAN_LOCAL) or settings.get(_VXLAN_LOCAL6)
+    remote = settings.get(_VXLAN_GROUP) or settings.get(_VXLAN_GROUP6)
+    return Device(
+        vni=u32_of(settings.get(_VXLAN_ID, b"\0\0\0\0")),
+        local=str(ip_address(local)) if local else "",
+        remote=str(ip_address(remote)) if remote else "",
+        mac=_mac_text(mac),
+        mtu=mtu,
+    )
+
+
+def link_of(message: bytes) -> LinkRow:
+    _, _, ifindex, flags, _ = _LINK.unpack_from(message)
+    found = attributes(message[_LINK.size :])
+    info = attributes(found.get(_IFLA_LINKINFO, b""))
+    mtu = u32_of(found[_IFLA_MTU])
+    device = None
+    if text_of(info.get(_INFO_KIND, b"")) == "vxlan":
+        device = _vxlan_of(found.get(_IFLA_ADDRESS, b""), mtu, attributes(info.get(_INFO_DATA, b"")))
+    name = text_of(found[_IFLA_IFNAME])
+    return LinkRow(ifindex, name, bool(flags & IFF_UP), bool(flags & IFF_NOARP), mtu, device)
+
+
+def address_dump_body() -> bytes:
+    return _ADDRESS.pack(AF_INET, 0, 0, 0, 0)
+
+
+def address_body(ifindex: int, address: str) -> bytes:
+    interface = ip_interface(address)
+    packed = interface.ip.packed
+    header = _ADDRESS.pack(AF_INET, interface.network.prefixlen, 0, 0, ifindex)
+    return header + attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed)
+
+
+def address_of(message: bytes) -> tuple[int, str]:
+    """ifindex and address, like 10.1.0.1/24."""
+    _, prefix_bits, _, _, ifindex = _ADDRESS.unpack_from(message)
+    found = attributes(message[_ADDRESS.size :])
+    packed = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS) or b"\0\0\0\0"
+    return ifindex, f"{ip_address(packed)}/{prefix_bits}"
+
+
+def neighbour_dump_body() -> bytes:
+    return _NEIGHBOUR.pack(AF_INET, 0, 0, 0, 0)
+
+
+def next_hop_body(ifindex: int, mac: str) -> bytes:
+    header = _NEIGHBOUR.pack(AF_INET, ifindex, _NUD_PERMANENT, 0, 0)
+    return header + attribute(_NDA_DST, ip_address(NEXT_HOP).packed) + attribute(_NDA_LLADDR, _mac_bytes(mac))
+
+
+def next_hop_of(message: bytes) -> tuple[int, str] | None:
+    """ifindex and MAC address of a permanent neighbour NEXT_HOP; None for any other neighbour."""
+    _, ifindex, state, _, _ = _NEIGHBOUR.unpack_from(message)
+    found = attributes(message[_NEIGHBOUR.size :])
+    if not state & _NUD_PERMANENT or found.get(_NDA_DST) != ip_address(NEXT_HOP).packed:
+        return None
+    return ifindex, _mac_text(found.get(_NDA_LLADDR, b""))
+
+
+def route_dump_body() -> bytes:
+    return _ROUTE.pack(AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
+def route_body(ifindex: int, cidr_block: str) -> bytes:
+    network = ip_network(cidr_block)
+    flags = (_TABLE_MAIN, _PROTOCOL_STATIC, 0, _TYPE_UNICAST, _ONLINK)
+    return (
+        _ROUTE.pack(AF_INET, network.prefixlen, 0, 0, *flags)
+        + attribute(_RTA_DST, network.network_address.packed)
+        + attribute(_RTA_GATEWAY, ip_address(NEXT_HOP).packed)
+        + u32(_RTA_OIF, ifindex)
+    )
+
+
+def route_of(message: bytes) -> tuple[int, str] | None:
+    """ifindex and destination of a route through NEXT_HOP; None for any other route."""
+    family, prefix_bits, _, _, table, _, _, _, _ = _ROUTE.unpack_from(message)
+    found = attributes(message[_ROUTE.size :])
+    if family == AF_INET6 or table != _TABLE_MAIN or found.get(_RTA_GATEWAY) != ip_address(NEXT_HOP).packed:
+        return None
+    return u32_of(found[_RTA_OIF]), f"{ip_address(found.get(_RTA_DST, bytes(4)))}/{prefix_bits}"

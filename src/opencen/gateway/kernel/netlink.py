@@ -1,0 +1,331 @@
+"""The real kernel: reads and changes it through routing sockets kept open in each namespace."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from opencen.gateway.kernel import links, namespaces, queues
+from opencen.gateway.kernel import operations as ops
+from opencen.gateway.kernel.messages import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
+    KernelRefusedError,
+    NetlinkSocket,
+)
+from opencen.gateway.kernel.model import (
+    NO_TREE,
+    Counters,
+    HostNow,
+    KernelNow,
+    NamespaceNow,
+    Port,
+    Tree,
+    Tunnel,
+    TunnelNow,
+)
+
+_NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
+_NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
+_NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
+_NEWNEIGH, _GETNEIGH = 28, 30
+_NEWQDISC, _DELQDISC, _GETQDISC = 36, 37, 38
+_NEWTCLASS, _DELTCLASS, _GETTCLASS = 40, 41, 42
+_NEWTFILTER, _DELTFILTER, _GETTFILTER = 44, 45, 46
+_NEW: Final = NLM_F_CREATE | NLM_F_EXCL
+_PUT: Final = NLM_F_CREATE | NLM_F_REPLACE
+
+
+@dataclass
+class _Rows:
+    """One namespace's dumps, by interface."""
+
+    links: list[links.LinkRow]
+    addresses: dict[int, set[str]] = field(default_factory=dict)
+    next_hops: dict[int, str] = field(default_factory=dict)
+    routes: dict[int, set[str]] = field(default_factory=dict)
+    queues: dict[int, list[tuple[int, int, dict[int, bytes]]]] = field(default_factory=dict)
+
+
+@dataclass
+class _Progress:
+    """An application under way."""
+
+    refused: dict[ops.Scope, str] = field(default_factory=dict)
+    trimmed_packets: dict[ops.Scope, int] = field(default_factory=dict)
+    last_counters: dict[tuple[ops.Scope, int], Counters] = field(default_factory=dict)
+    ifindexes: dict[ops.Scope, int] = field(default_factory=dict)
+
+
+class NetlinkKernel:
+    """The `Kernel` of this machine, seen from the network namespace that holds the underlay.
+
+    `prefix` begins the names of this gateway's namespaces; `endpoint` is its underlay address; `underlay` names the
+    namespace with that address, None being the one that the process runs in. Not for use by two threads at once.
+    """
+
+    def __init__(self, prefix: str, endpoint: str, underlay: str | None = None) -> None:
+        self._prefix = prefix
+        self._endpoint = endpoint
+        self._underlay = namespaces.path_of(underlay) if underlay else namespaces.OWN
+        self._host = NetlinkSocket(self._underlay if underlay else None)
+        self._sockets: dict[str, tuple[int, NetlinkSocket]] = {}
+
+    def close(self) -> None:
+        self._host.close()
+        for _, opened in self._sockets.values():
+            opened.close()
+        self._sockets.clear()
+
+    def _socket(self, namespace: str) -> NetlinkSocket:
+        # a namespace made anew under the same name has another inode; the old socket would keep the old one alive
+        inode = namespaces.path_of(namespace).stat().st_ino
+        known = self._sockets.get(namespace)
+        if known and known[0] == inode:
+            return known[1]
+        self._forget(namespace)
+        opened = NetlinkSocket(namespaces.path_of(namespace))
+        self._sockets[namespace] = (inode, opened)
+        return opened
+
+    def _forget(self, namespace: str) -> None:
+        known = self._sockets.pop(namespace, None)
+        if known:
+            known[1].close()
+
+    # reading
+
+    def read(self, names: Sequence[str] | None = None) -> KernelNow:
+        there = namespaces.names(self._prefix)
+        wanted = there if names is None else [name for name in there if name in names]
+        return KernelNow(self._read_host(), {name: self._read_namespace(name) for name in wanted})
+
+    def _read_host(self) -> HostNow:
+        rows = [links.link_of(message) for message in self._host.dump(_GETLINK, links.link_dump_body())]
+        owners = {
+            ifindex
+            for ifindex, address in map(links.address_of, self._host.dump(_GETADDR, links.address_dump_body()))
+            if address.split("/")[0] == self._endpoint
+        }
+        mtus = [row.mtu for row in rows if row.ifindex in owners]
+        return HostNow(frozenset(row.name for row in rows), min(mtus, default=None))
+
+    def _read_namespace(self, name: str) -> NamespaceNow:
+        opened = self._socket(name)
+        rows = self._read_rows(opened)
+        loopback_up = any(row.name == "lo" and row.up for row in rows.links)
+        others = [row for row in rows.links if row.device is None and row.name != "lo"]
+        insight = namespaces.look(name, [row.name for row in others])
+        return NamespaceNow(
+            prepared=loopback_up and insight.prepared,
+            tunnels={row.name: self._read_tunnel(opened, row, rows) for row in rows.links if row.device},
+            ports={
+                row.name: Port(frozenset(rows.addresses.get(row.ifindex, ())), row.up, insight.segments[row.name])
+                for row in others
+            },
+        )
+
+    def _read_rows(self, opened: NetlinkSocket) -> _Rows:
+        rows = _Rows([links.link_of(message) for message in opened.dump(_GETLINK, links.link_dump_body())])
+        for ifindex, address in map(links.address_of, opened.dump(_GETADDR, links.address_dump_body())):
+            rows.addresses.setdefault(ifindex, set()).add(address)
+        for hop in map(links.next_hop_of, opened.dump(_GETNEIGH, links.neighbour_dump_body())):
+            if hop:
+                rows.next_hops[hop[0]] = hop[1]
+        for route in map(links.route_of, opened.dump(_GETROUTE, links.route_dump_body())):
+            if route:
+                rows.routes.setdefault(route[0], set()).add(route[1])
+        for message in opened.dump(_GETQDISC, queues.tc_body(0)):
+            ifindex, handle, parent, _ = queues.tc_header(message)
+            rows.queues.setdefault(ifindex, []).append((handle, parent, queues.tc_attributes(message)))
+        return rows
+
+    def _read_tunnel(self, opened: NetlinkSocket, row: links.LinkRow, rows: _Rows) -> TunnelNow:
+        if row.device is None:
+            raise ValueError(f"{row.name} is no tunnel")
+        tree, counters = self._read_tree(opened, row.ifindex, rows.queues.get(row.ifindex, []))
+        tunnel = Tunnel(
+            device=row.device,
+            tree=tree,
+            next_hop_mac=rows.next_hops.get(row.ifindex),
+            routes=frozenset(rows.routes.get(row.ifindex, ())),
+            up=row.up,
+        )
+        return TunnelNow(tunnel, row.ifindex, counters)
+
+    def _read_tree(
+        self, opened: NetlinkSocket, ifindex: int, rows: list[tuple[int, int, dict[int, bytes]]]
+    ) -> tuple[Tree, dict[int, Counters]]:
+        roots = [
+            found
+            for handle, parent, found in rows
+            if parent == queues.TC_H_ROOT and handle == queues.ROOT_HANDLE and queues.kind_of(found) == "htb"
+        ]
+        if not roots:
+            return NO_TREE, {}
+        leaves = {
+            parent & 0xFFFF: queues.leaf_of(handle, found)
+            for handle, parent, found in rows
+            if parent != queues.TC_H_ROOT and parent >> 16 == queues.ROOT_HANDLE >> 16
+        }
+        classes, counters = {}, {}
+        for message in opened.dump(_GETTCLASS, queues.tc_body(ifindex)):
+            _, handle, parent, _ = queues.tc_header(message)
+            found = queues.tc_attributes(message)
+            classes[handle & 0xFFFF] = queues.class_of(parent, found)
+            counters[handle & 0xFFFF] = queues.counters_of(found)
+        filters = set()
+        for message in opened.dump(_GETTFILTER, queues.tc_body(ifindex, parent=queues.ROOT_HANDLE)):
+            item = queues.filter_of(queues.tc_header(message)[3], queues.tc_attributes(message))
+            if item:
+                filters.add(item)
+        return Tree(queues.root_of(roots[0]), classes, leaves, frozenset(filters)), counters
+
+    # changing
+
+    def apply(self, operations: Sequence[ops.Operation]) -> ops.Outcome:
+        progress = _Progress()
+        for operation in operations:
+            scope = operation.scope
+            if scope in progress.refused or ops.Scope(scope.namespace) in progress.refused:
+                continue
+            try:
+                self._apply(operation, progress)
+            except (OSError, TimeoutError) as refusal:
+                reason = refusal.strerror or str(refusal)
+                progress.refused[scope] = f"{type(operation).__name__}: {reason}"
+        return ops.Outcome(progress.refused, progress.trimmed_packets, progress.last_counters)
+
+    def _apply(self, operation: ops.Operation, progress: _Progress) -> None:
+        match operation:
+            case ops.CreateNamespace(scope):
+                self._create_namespace(scope.namespace)
+            case ops.DeleteNamespace(scope):
+                self._delete_namespace(scope.namespace)
+            case ops.AttachPort(scope, addresses):
+                self._attach_port(scope, addresses)
+            case ops.DetachPort(scope):
+                self._give_back(self._socket(scope.namespace), self._ifindex(scope, progress))
+            case ops.CreateTunnel(scope, device):
+                with namespaces.path_of(scope.namespace).open("rb") as target:
+                    self._host.request(_NEWLINK, _NEW, links.vxlan_body(scope.part, device, target.fileno()))
+                namespaces.stop_gluing(scope.namespace, scope.part)
+            case ops.DeleteTunnel(scope):
+                ifindex = self._ifindex(scope, progress)
+                self._socket(scope.namespace).request(_DELLINK, 0, links.link_delete_body(ifindex))
+                del progress.ifindexes[scope]
+            case _:
+                ifindex = self._ifindex(operation.scope, progress)
+                self._apply_to_device(operation, ifindex)
+                self._apply_to_queues(operation, ifindex, progress)
+
+    def _apply_to_device(self, operation: ops.Operation, ifindex: int) -> None:
+        request = self._socket(operation.scope.namespace).request
+        match operation:
+            case ops.SetMtu(_, mtu):
+                request(_NEWLINK, 0, links.link_mtu_body(ifindex, mtu))
+            case ops.SetUp():
+                request(_NEWLINK, 0, links.link_up_body(ifindex))
+            case ops.SetNextHop(_, mac):
+                request(_NEWNEIGH, _PUT, links.next_hop_body(ifindex, mac))
+            case ops.AddRoute(_, cidr_block):
+                request(_NEWROUTE, _PUT, links.route_body(ifindex, cidr_block))
+            case ops.DeleteRoute(_, cidr_block):
+                request(_DELROUTE, 0, links.route_body(ifindex, cidr_block))
+
+    def _apply_to_queues(self, operation: ops.Operation, ifindex: int, progress: _Progress) -> None:
+        request = self._socket(operation.scope.namespace).request
+        match operation:
+            case ops.PutRoot(_, root):
+                request(_NEWQDISC, _PUT, queues.root_body(ifindex, root))
+            case ops.DeleteRoot():
+                request(_DELQDISC, 0, queues.tc_body(ifindex, queues.ROOT_HANDLE, queues.TC_H_ROOT))
+            case ops.AddClass(_, minor, htb):
+                request(_NEWTCLASS, _NEW, queues.class_body(ifindex, minor, htb))
+            case ops.ChangeClass(_, minor, htb):
+                request(_NEWTCLASS, 0, queues.class_body(ifindex, minor, htb))
+            case ops.DeleteClass(scope, minor):
+                last = self._count_trimmed(scope, minor, ifindex, progress)
+                request(_DELTCLASS, 0, queues.tc_body(ifindex, queues.class_id(minor)))
+                progress.last_counters[scope, minor] = last
+            case ops.PutLeaf(scope, minor, leaf):
+                self._count_trimmed(scope, minor, ifindex, progress)
+                request(_NEWQDISC, _PUT, queues.leaf_body(ifindex, minor, leaf))
+            case ops.ChangeLeaf(_, minor, leaf):
+                request(_NEWQDISC, 0, queues.leaf_body(ifindex, minor, leaf))
+            case ops.AddFilter(_, item):
+                request(_NEWTFILTER, _NEW, queues.filter_body(ifindex, item))
+            case ops.DeleteFilters(_, priority, protocol):
+                info = queues.filter_info(priority, protocol)
+                request(_DELTFILTER, 0, queues.tc_body(ifindex, 0, queues.ROOT_HANDLE, info))
+
+    def _ifindex(self, scope: ops.Scope, progress: _Progress) -> int:
+        if scope not in progress.ifindexes:
+            found = self._socket(scope.namespace).get(_GETLINK, links.link_by_name_body(scope.part))
+            progress.ifindexes[scope] = links.link_of(found).ifindex
+        return progress.ifindexes[scope]
+
+    def _count_trimmed(self, scope: ops.Scope, minor: int, ifindex: int, progress: _Progress) -> Counters:
+        """What a class holds at the last moment before it is emptied; the kernel does not tell afterwards."""
+        message = self._socket(scope.namespace).get(_GETTCLASS, queues.tc_body(ifindex, queues.class_id(minor)))
+        last = queues.counters_of(queues.tc_attributes(message))
+        progress.trimmed_packets[scope] = progress.trimmed_packets.get(scope, 0) + last.queued_packets
+        return last
+
+    def _create_namespace(self, name: str) -> None:
+        namespaces.create(name)
+        namespaces.prepare(name)
+        opened = self._socket(name)
+        loopback = links.link_of(opened.get(_GETLINK, links.link_by_name_body("lo")))
+        opened.request(_NEWLINK, 0, links.link_up_body(loopback.ifindex))
+
+    def _delete_namespace(self, name: str) -> None:
+        opened = self._socket(name)
+        for row in map(links.link_of, opened.dump(_GETLINK, links.link_dump_body())):
+            if row.device is not None:
+                opened.request(_DELLINK, 0, links.link_delete_body(row.ifindex))
+            elif row.name != "lo":
+                self._give_back_if_movable(opened, row.ifindex)
+        self._forget(name)
+        namespaces.remove(name)
+
+    def _give_back_if_movable(self, opened: NetlinkSocket, ifindex: int) -> None:
+        # devices that every namespace gets of its own (tunl0, sit0) refuse to move with EINVAL
+        try:
+            self._give_back(opened, ifindex)
+        except KernelRefusedError as refusal:
+            if refusal.errno != errno.EINVAL:
+                raise
+
+    def _give_back(self, opened: NetlinkSocket, ifindex: int) -> None:
+        with self._underlay.open("rb") as own:
+            opened.request(_NEWLINK, 0, links.link_move_body(ifindex, own.fileno()))
+
+    def _attach_port(self, scope: ops.Scope, addresses: frozenset[str]) -> None:
+        opened = self._socket(scope.namespace)
+        try:
+            row = links.link_of(opened.get(_GETLINK, links.link_by_name_body(scope.part)))
+        except KernelRefusedError as refusal:
+            if refusal.errno != errno.ENODEV:
+                raise
+            self._take(scope)
+            row = links.link_of(opened.get(_GETLINK, links.link_by_name_body(scope.part)))
+        present = {
+            address
+            for ifindex, address in map(links.address_of, opened.dump(_GETADDR, links.address_dump_body()))
+            if ifindex == row.ifindex
+        }
+        for address in sorted(present - addresses):
+            opened.request(_DELADDR, 0, links.address_body(row.ifindex, address))
+        for address in sorted(addresses - present):
+            opened.request(_NEWADDR, _PUT, links.address_body(row.ifindex, address))
+        namespaces.stop_gluing(scope.namespace, scope.part)
+        opened.request(_NEWLINK, 0, links.link_up_body(row.ifindex))
+
+    def _take(self, scope: ops.Scope) -> None:
+        row = links.link_of(self._host.get(_GETLINK, links.link_by_name_body(scope.part)))
+        with namespaces.path_of(scope.namespace).open("rb") as target:
+            self._host.request(_NEWLINK, 0, links.link_move_body(row.ifindex, target.fileno()))

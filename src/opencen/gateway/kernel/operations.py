@@ -1,0 +1,214 @@
+"""The changes that the gateway makes to the kernel, one value each, and the interface of what makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from opencen.gateway.kernel.model import Counters, Device, Filter, HtbClass, KernelNow, Leaf, RootQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What an operation belongs to: a whole namespace, or one tunnel or port of it (`part`).
+
+    When an operation fails, the rest of its scope is skipped, and no other scope is.
+    """
+
+    namespace: str
+    part: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateNamespace:
+    """Make the namespace if it is missing, and prepare it: forwarding, no reverse path filter, no IPv6, loopback up."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteNamespace:
+    """Give every interface that is not ours back, then remove the namespace with its tunnels."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class AttachPort:
+    """Take the interface from the host if it is still there; give it the address; set it up; GRO and LRO off."""
+
+    scope: Scope
+    addresses: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DetachPort:
+    """Give the interface back to the host."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTunnel:
+    """Make the VXLAN device, down, with GRO off: what arrives at a host are the packets that were sent and counted."""
+
+    scope: Scope
+    device: Device
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteTunnel:
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class SetMtu:
+    scope: Scope
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutRoot:
+    """Make the HTB root; whatever queue the device had goes with its classes."""
+
+    scope: Scope
+    root: RootQueue
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRoot:
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class AddClass:
+    scope: Scope
+    minor: int
+    htb: HtbClass
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeClass:
+    """Change rates and bursts in place: what is queued stays, in order."""
+
+    scope: Scope
+    minor: int
+    htb: HtbClass
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteClass:
+    """Remove a class; what it held is dropped, and counted as trimmed."""
+
+    scope: Scope
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutLeaf:
+    """Give a class a new queue under `leaf.handle`; what an old one held is dropped, and counted as trimmed."""
+
+    scope: Scope
+    minor: int
+    leaf: Leaf
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLeaf:
+    """Change a queue's limit in place."""
+
+    scope: Scope
+    minor: int
+    leaf: Leaf
+
+
+@dataclass(frozen=True, slots=True)
+class AddFilter:
+    scope: Scope
+    filter: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFilters:
+    """Remove all filters of a priority and protocol."""
+
+    scope: Scope
+    priority: int
+    protocol: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetNextHop:
+    """Make the permanent neighbour NEXT_HOP, or give it another MAC address."""
+
+    scope: Scope
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class AddRoute:
+    scope: Scope
+    cidr_block: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRoute:
+    scope: Scope
+    cidr_block: str
+
+
+Operation = (
+    CreateNamespace
+    | DeleteNamespace
+    | AttachPort
+    | DetachPort
+    | CreateTunnel
+    | DeleteTunnel
+    | SetMtu
+    | PutRoot
+    | DeleteRoot
+    | AddClass
+    | ChangeClass
+    | DeleteClass
+    | PutLeaf
+    | ChangeLeaf
+    | AddFilter
+    | DeleteFilters
+    | SetNextHop
+    | SetUp
+    | AddRoute
+    | DeleteRoute
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a list of operations.
+
+    `refused` says why, by scope. `trimmed_packets` counts what changes dropped. `last_counters` are what a class
+    had counted when it was removed, by scope and class.
+    """
+
+    refused: Mapping[Scope, str] = field(default_factory=dict)
+    trimmed_packets: Mapping[Scope, int] = field(default_factory=dict)
+    last_counters: Mapping[tuple[Scope, int], Counters] = field(default_factory=dict)
+
+
+class Kernel(Protocol):
+    """The kernel, as far as a gateway needs it. Implementations: `netlink`, and `fake` for tests."""
+
+    def read(self, namespaces: Sequence[str] | None = None) -> KernelNow:
+        """What is there: of all of this gateway's namespaces, or of the named ones that exist."""
+        ...
+
+    def apply(self, operations: Sequence[Operation]) -> Outcome:
+        """Carry the operations out in order. A refusal is in the outcome; nothing is raised for it."""
+        ...
+
+    def close(self) -> None: ...

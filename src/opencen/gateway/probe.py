@@ -1,0 +1,85 @@
+"""What this host's kernel can do, found out by building a tunnel in a namespace made for that."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import Final
+
+from opencen.gateway.diff import diff
+from opencen.gateway.kernel import operations as ops
+from opencen.gateway.kernel.model import Device, KernelNow, Tunnel, WantedNamespace
+from opencen.gateway.kernel.netlink import NetlinkKernel
+from opencen.gateway.shaping import tree_for
+from opencen.wire.gateway import Capabilities
+
+LEAF_QUEUES: Final = ("cake", "fq_codel", "bfifo")
+_RATE_BPS: Final = 1_000_000
+_DEVICE: Final = Device(vni=(1 << 24) - 1, local="192.0.2.1", remote="192.0.2.2", mac="02:00:00:00:00:01", mtu=1_450)
+
+
+class MissingCapabilityError(Exception):
+    """The kernel lacks something that a gateway cannot do without; the text names it and what the kernel said."""
+
+
+def probe() -> Capabilities:
+    """Try, and leave nothing behind. Needs root. Raises MissingCapabilityError."""
+    if os.geteuid() != 0:
+        raise MissingCapabilityError("a gateway needs root: it makes network namespaces and devices")
+    if shutil.which("ip") is None:
+        raise MissingCapabilityError("a gateway needs the program ip (package iproute2)")
+    name = f"opencen-probe-{os.getpid()}"
+    kernel = NetlinkKernel(name, _DEVICE.local)
+    scope = ops.Scope(name)
+    try:
+        made = kernel.apply([ops.CreateNamespace(scope)])
+        if made.refused:
+            raise MissingCapabilityError(f"network namespaces: {made.refused[scope]}")
+        return Capabilities(
+            kernel=os.uname().release, leaf_queue=_leaf_queue(kernel, name), encryption=_encryption(name)
+        )
+    finally:
+        kernel.apply([ops.DeleteNamespace(scope)])
+        kernel.close()
+
+
+def _leaf_queue(kernel: NetlinkKernel, namespace: str) -> str:
+    """The first leaf queue that a whole tree can be built with."""
+    reason = ""
+    for kind in LEAF_QUEUES:
+        refused = _build(kernel, namespace, kind)
+        if refused is None:
+            return kind
+        if not refused.startswith(ops.PutLeaf.__name__):
+            raise MissingCapabilityError(_named(refused))
+        reason = refused
+    raise MissingCapabilityError(_named(reason))
+
+
+def _build(kernel: NetlinkKernel, namespace: str, leaf_queue: str) -> str | None:
+    tunnel = Tunnel(_DEVICE, tree_for(_RATE_BPS, leaf_queue), next_hop_mac=None, routes=frozenset(), up=True)
+    scope = ops.Scope(namespace, "to-probe")
+    wanted = {namespace: WantedNamespace({scope.part: tunnel})}
+    before = kernel.read()
+    empty = KernelNow(before.host, {})
+    # the device stays down: bringing it up would open its UDP port
+    operations = [o for o in diff(empty, wanted) if not isinstance(o, ops.SetUp | ops.CreateNamespace)]
+    outcome = kernel.apply(operations)
+    kernel.apply([ops.DeleteTunnel(scope)])
+    return outcome.refused.get(scope)
+
+
+def _named(refused: str) -> str:
+    """A refusal in the words of the feature that is missing."""
+    features = {"CreateTunnel": "VXLAN devices", "PutRoot": "HTB (sch_htb)", "AddClass": "HTB (sch_htb)"}
+    features |= {"PutLeaf": "a FIFO queue", "AddFilter": "u32 filters (cls_u32)"}
+    operation, _, reason = refused.partition(": ")
+    return f"this kernel lacks {features.get(operation, operation)}: {reason}"
+
+
+def _encryption(namespace: str) -> str:
+    command = ["ip", "-n", namespace, "link", "add", "wg-probe", "type", "wireguard"]
+    if subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0:
+        return "wireguard"
+    return "wireguard-go" if shutil.which("wireguard-go") else "none"

@@ -1,0 +1,59 @@
+"""The last state that the control plane wanted, kept for a start without it."""
+
+from __future__ import annotations
+
+import json
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from opencen.wire.gateway import GatewayState
+
+NAME: Final = "state.json"
+
+
+class CorruptStateError(Exception):
+    """The file is not what was written: unreadable, altered, or of another gateway."""
+
+
+def save(state_dir: Path, state: GatewayState) -> None:
+    """Replace the file at once and durably. Raises OSError."""
+    body = state.model_dump_json()
+    content = json.dumps({"sha256": sha256(body.encode()).hexdigest(), "state": body})
+    temporary = state_dir / f".{NAME}.new"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(state_dir / NAME)
+    folder = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(state_dir: Path, gateway_id: str) -> GatewayState | None:
+    """What was saved; None if nothing was. Raises CorruptStateError."""
+    path = state_dir / NAME
+    try:
+        content = json.loads(path.read_text())
+        body = content["state"]
+        if sha256(body.encode()).hexdigest() != content["sha256"]:
+            raise CorruptStateError(f"{path}: the checksum does not match")
+        state = GatewayState.model_validate_json(body)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+        raise CorruptStateError(f"{path}: {error}") from error
+    if state.gateway_id != gateway_id:
+        raise CorruptStateError(f"{path} belongs to {state.gateway_id}, not to {gateway_id}")
+    return state
+
+
+def remove(state_dir: Path) -> None:
+    (state_dir / NAME).unlink(missing_ok=True)
