@@ -1,0 +1,1 @@
+"""The web pages: a client of the REST API, in the server's process by default or in one of its own."""

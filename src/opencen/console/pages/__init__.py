@@ -1,0 +1,1 @@
+"""One module per page, and per tab of an instance's page."""
