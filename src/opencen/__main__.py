@@ -1,0 +1,5 @@
+"""`python -m opencen` is `opencen`."""
+
+from opencen.cli.main import main
+
+main()

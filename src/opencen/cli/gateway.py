@@ -1,0 +1,255 @@
+"""`opencen gateway`: run the agent on a gateway, look at its kernel, remove what it made."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from opencen.client import AsyncClient
+from opencen.gateway import shaping, statefile
+from opencen.gateway.agent import Agent
+from opencen.gateway.config import ConfigError, GatewayConfig, load
+from opencen.gateway.follow import ANSWER_TIMEOUT_S, WAIT_S, HttpControlPlane
+from opencen.gateway.kernel import operations as ops
+from opencen.gateway.kernel.model import Counters
+from opencen.gateway.kernel.netlink import NetlinkKernel
+from opencen.gateway.meters import in_all
+from opencen.gateway.plan import namespace_name, namespace_prefix, tunnel_name
+from opencen.gateway.probe import MissingCapabilityError, probe
+from opencen.wire.gateway import Capabilities, GatewayState
+
+app = typer.Typer(
+    name="gateway",
+    help="The agent on a gateway host: it carries a region's networks and enforces the bandwidth that is set.",
+    no_args_is_help=True,
+)
+
+_EXAMPLE = """The configuration file, in TOML:
+
+    server = "http://192.0.2.10:8400"       # or "unix:/run/opencen.sock"
+
+    credential_file = "/etc/opencen/gateway.credential"   # one line gw-…:secret, mode 0600
+
+    endpoint = "192.0.2.1"                  # this gateway's underlay address
+
+    state_dir = "/var/lib/opencen-gateway"
+
+    [[networks]]
+
+    network = "vpc-…"                       # id or name
+
+    interface = "lan0"                      # the interface that its hosts are behind
+
+    address = "10.1.0.1/24"                 # this gateway's address there
+"""
+
+ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The gateway's TOML file.")]
+Output = Annotated[str, typer.Option("--output", "-o", help="table or json")]
+
+
+def _stop(message: str) -> typer.Exit:
+    typer.echo(f"opencen gateway: {message}", err=True)
+    return typer.Exit(1)
+
+
+def _load(path: Path, **overrides: str | None) -> GatewayConfig:
+    try:
+        return load(path, overrides)
+    except ConfigError as error:
+        raise _stop(str(error)) from error
+
+
+def _probed() -> Capabilities:
+    try:
+        return probe()
+    except MissingCapabilityError as error:
+        raise _stop(str(error)) from error
+
+
+def _kernel(config: GatewayConfig) -> NetlinkKernel:
+    try:
+        return NetlinkKernel(namespace_prefix(config.gateway_id), config.endpoint, config.underlay_namespace)
+    except OSError as error:
+        raise _stop(f"the kernel cannot be asked ({error}); are you root?") from error
+
+
+@contextmanager
+def _only_agent(config: GatewayConfig) -> Iterator[None]:
+    """Holds the state directory, so that no second agent works on the same kernel objects."""
+    try:
+        config.state_dir.mkdir(parents=True, exist_ok=True)
+        lock = (config.state_dir / "agent.lock").open("w")
+    except OSError as error:
+        raise _stop(f"state_dir {config.state_dir}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise _stop(f"an agent is running with state_dir {config.state_dir}; stop it first") from error
+        yield
+
+
+def _configure_logging() -> None:
+    renderer: Any = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+@app.command(epilog=_EXAMPLE)
+def run(
+    config: ConfigFile,
+    server: Annotated[str | None, typer.Option(help="Instead of the file's server.")] = None,
+    credential_file: Annotated[str | None, typer.Option(help="Instead of the file's credential_file.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Instead of the file's endpoint.")] = None,
+    state_dir: Annotated[str | None, typer.Option(help="Instead of the file's state_dir.")] = None,
+) -> None:
+    """Run the agent in the foreground. SIGHUP reads the file's networks again.
+
+    SIGTERM and Ctrl-C stop the agent and leave the kernel as it is: traffic goes on at the rates that are set.
+    To remove everything, stop it and run `opencen gateway purge`.
+    """
+    overrides = {"server": server, "credential_file": credential_file, "endpoint": endpoint, "state_dir": state_dir}
+    loaded = _load(config, **overrides)
+    _configure_logging()
+    with _only_agent(loaded):
+        asyncio.run(_run(config, loaded, _probed(), overrides))
+
+
+async def _run(path: Path, config: GatewayConfig, capabilities: Capabilities, overrides: dict[str, str | None]) -> None:
+    poll = AsyncClient(config.server, config.credential, timeout_s=WAIT_S + ANSWER_TIMEOUT_S)
+    ask = AsyncClient(config.server, config.credential, timeout_s=ANSWER_TIMEOUT_S)
+    control_plane = HttpControlPlane(poll, ask)
+    kernel = _kernel(config)
+    log = structlog.get_logger()
+    agent = Agent(config.site(capabilities.leaf_queue), capabilities, kernel, control_plane, config.state_dir)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        try:
+            site = load(path, overrides).site(capabilities.leaf_queue)
+        except ConfigError as error:
+            log.error("configuration not used, the old one stays", reason=str(error))  # noqa: TRY400
+            return
+        task = asyncio.create_task(agent.redeclare(site))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    log.info("started", gateway=config.gateway_id, server=config.server, **capabilities.model_dump())
+    try:
+        await agent.run(stop)
+    finally:
+        await control_plane.aclose()
+        kernel.close()
+
+
+@app.command("probe")
+def probe_command(output: Output = "table") -> None:
+    """Tell what this host's kernel can do for a gateway."""
+    capabilities = _probed()
+    if output == "json":
+        typer.echo(capabilities.model_dump_json(indent=2))
+        return
+    table = Table("capability", "found")
+    for name, value in capabilities.model_dump().items():
+        table.add_row(name, value)
+    Console().print(table)
+
+
+@app.command()
+def status(config: ConfigFile, output: Output = "table") -> None:
+    """Show what the kernel has for each link, beside what the control plane last asked for."""
+    loaded = _load(config)
+    kernel = _kernel(loaded)
+    try:
+        rows = _status_rows(kernel, loaded.gateway_id, _saved(loaded))
+    finally:
+        kernel.close()
+    if output == "json":
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(
+        "CEN instance", "link", "set bit/s", "in kernel bit/s", "sent bytes", "dropped packets", "queued bytes"
+    )
+    for row in rows:
+        table.add_row(*("-" if value is None else str(value) for value in row.values()))
+    Console().print(table)
+
+
+def _saved(config: GatewayConfig) -> GatewayState | None:
+    try:
+        return statefile.load(config.state_dir, config.gateway_id)
+    except statefile.CorruptStateError as error:
+        typer.echo(f"opencen gateway: the saved state cannot be used: {error}", err=True)
+        return None
+
+
+def _status_rows(kernel: NetlinkKernel, gateway_id: str, saved: GatewayState | None) -> list[dict[str, Any]]:
+    set_bps: dict[tuple[str, str], int] = {}
+    for instance in saved.instances if saved else []:
+        name = namespace_name(gateway_id, instance.cen_id)
+        set_bps |= {(name, tunnel_name(link.peer_region_id)): link.rate_bps for link in instance.links}
+    there = {
+        (name, device): tunnel
+        for name, namespace in kernel.read().namespaces.items()
+        for device, tunnel in namespace.tunnels.items()
+    }
+    rows = []
+    for name, device in sorted(set_bps.keys() | there.keys()):
+        tunnel = there.get((name, device))
+        counters = in_all(tunnel.counters) if tunnel else Counters()
+        rows.append(
+            {
+                "cen_id": name.removeprefix(f"{gateway_id}-"),
+                "link": device,
+                "set_bps": set_bps.get((name, device)),
+                "in_kernel_bps": shaping.rate_in(tunnel.tunnel.tree) if tunnel else None,
+                "sent_bytes": counters.sent_bytes,
+                "dropped_packets": counters.dropped_packets,
+                "queued_bytes": counters.queued_bytes,
+            }
+        )
+    return rows
+
+
+@app.command()
+def purge(config: ConfigFile) -> None:
+    """Remove everything that this gateway made from the kernel, give interfaces back, and forget the saved state.
+
+    Cross-region traffic of this gateway stops. Refused while its agent runs.
+    """
+    loaded = _load(config)
+    with _only_agent(loaded):
+        kernel = _kernel(loaded)
+        try:
+            names = list(kernel.read().namespaces)
+            outcome = kernel.apply([ops.DeleteNamespace(ops.Scope(name)) for name in names])
+        finally:
+            kernel.close()
+        if outcome.refused:
+            raise _stop("; ".join(f"{scope.namespace}: {reason}" for scope, reason in outcome.refused.items()))
+        statefile.remove(loaded.state_dir)
+    typer.echo(f"removed {len(names)} namespace{'s' if len(names) != 1 else ''}")

@@ -1,0 +1,183 @@
+"""What belongs to the installation: areas, regions, accounts, gateways, the audit log."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from opencen.cli import gateway
+from opencen.cli.access import connect, everything
+from opencen.cli.output import Output, OutputOption, local_time, out, print_json, print_table, told
+
+
+def _listing(path: str, columns: dict[str, str]) -> Any:
+    def command(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
+        with told(), connect(context) as client:
+            items = list(everything(client, path))
+        if output is Output.JSON:
+            print_json(items)
+            return
+        print_table(tuple(columns), [[item[key] for key in columns.values()] for item in items], empty="none")
+
+    return command
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    lists = (
+        ("area", "/v1/areas", "Areas: between them bandwidth is bought.", {"Id": "id", "Name": "name"}),
+        ("region", "/v1/regions", "Regions.", {"Id": "id", "Name": "name", "Area": "area_id"}),
+        ("account", "/v1/accounts", "Accounts.", {"Id": "id", "Number": "number", "Name": "name"}),
+    )
+    for name, path, text, columns in lists:
+        group = typer.Typer(no_args_is_help=True, help=text)
+        group.command("list", help=f"List them: {', '.join(columns).lower()}.")(_listing(path, columns))
+        app.add_typer(group, name=name)
+    gateway.app.command("list")(list_gateways)
+    gateway.app.command("register")(register_gateway)
+    gateway.app.command("remove")(remove_gateway)
+    gateway.app.command("release")(release_gateway)
+    app.command("audit")(show_audit)
+
+
+def list_gateways(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
+    """Every gateway: its region, how lately it was heard from, how far it has followed."""
+    with told(), connect(context) as client:
+        items = list(everything(client, "/v1/gateways"))
+    if output is Output.JSON:
+        print_json(items)
+        return
+    rows = [
+        (
+            item["id"],
+            item["region_id"],
+            item["name"],
+            item["liveness"],
+            item["endpoint"],
+            _progress(item["applied_revision"], item["wanted_revision"]),
+            item["capabilities"].get("leaf_queue"),
+            item["repairs"],
+            local_time(item["last_seen_at"]),
+        )
+        for item in items
+    ]
+    columns = ("Id", "Region", "Name", "Liveness", "Endpoint", "Revision", "Queue", "Repairs", "Last seen")
+    print_table(columns, rows, empty="no gateways yet; `opencen gateway register REGION` makes a credential for one")
+
+
+def _progress(applied_revision: int, wanted_revision: int) -> str:
+    if applied_revision >= wanted_revision:
+        return f"{applied_revision}, current"
+    return f"{applied_revision}, wanted {wanted_revision}"
+
+
+def register_gateway(
+    context: typer.Context,
+    region: Annotated[str, typer.Argument(help="The region that it carries.")],
+    name: Annotated[str, typer.Option(help="Its name.")] = "",
+    credential_file: Annotated[
+        Path | None, typer.Option(help="Write the credential here (mode 0600) instead of printing it.")
+    ] = None,
+) -> None:
+    """Make a gateway's credential. It is shown this once."""
+    with told(), connect(context) as client:
+        item = client.post("/v1/gateways", {"region_id": region, "name": name})
+    line = f"{item['gateway_id']}:{item['token']}"
+    if credential_file is None:
+        typer.echo(line)
+        return
+    credential_file.touch(mode=0o600, exist_ok=False)
+    credential_file.write_text(line + "\n")
+    out.print(f"{item['gateway_id']} registered; its credential is in {credential_file}", highlight=False)
+
+
+def remove_gateway(
+    context: typer.Context,
+    gateway_id: Annotated[str, typer.Argument(help="Id (gw-…).")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Revoke a gateway: its credential is refused, peers drop its tunnels."""
+    if not yes:
+        typer.confirm(
+            f"Peers will drop the tunnels of {gateway_id}: its region is cut off. What it has in its own kernel stays "
+            "until `opencen gateway purge` is run there. Remove it?",
+            abort=True,
+        )
+    with told(), connect(context) as client:
+        client.delete(f"/v1/gateways/{gateway_id}")
+    out.print(f"{gateway_id} removed", highlight=False)
+
+
+def release_gateway(
+    context: typer.Context,
+    gateway_id: Annotated[str, typer.Argument(help="Id (gw-…) of a silent gateway.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Vouch that a silent gateway passes nothing: what it held may go to others."""
+    if not yes:
+        typer.confirm(
+            f"Is {gateway_id} really off? If it still sends, the package is exceeded on the wire. Release?", abort=True
+        )
+    with told(), connect(context) as client:
+        client.post(f"/v1/gateways/{gateway_id}/release")
+    out.print(f"{gateway_id} released", highlight=False)
+
+
+def show_audit(
+    context: typer.Context,
+    resource: Annotated[str | None, typer.Argument(help="An id; an instance's also finds its connections.")] = None,
+    last: Annotated[int, typer.Option(help="How many of the latest.", min=1, max=200)] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on, as events happen.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Changes and refusals: who, what, when, before, after."""
+    with told(), connect(context) as client:
+        items = client.get("/v1/audit", resource=resource, page_size=last)["items"][::-1]
+        _print_events(items, output)
+        while follow:
+            newest = items[-1]["id"] if items else 0
+            time.sleep(0.5)
+            items = (
+                client.get("/v1/audit", resource=resource, after_id=newest, page_size=200)["items"][::-1] or items[-1:]
+            )
+            _print_events([item for item in items if item["id"] > newest], output)
+
+
+_ALWAYS_NEW = frozenset({"version", "updated_at"})
+
+
+def _print_events(items: list[dict[str, Any]], output: Output) -> None:
+    for item in items:
+        if output is Output.JSON:
+            typer.echo(json.dumps(item, ensure_ascii=False))
+            continue
+        refused = item["outcome"] == "refused"
+        change = item["after"]["message"] if refused else _difference(item["before"], item["after"])
+        who = f"{local_time(item['at'])}  {item['actor']}  {item['outcome']:7}"
+        typer.echo(f"{who}  {item['action']}  {item['resource']}  {change}")
+
+
+def _difference(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
+    if before is None or after is None:
+        return f"{_short(before)} -> {_short(after)}"
+    changed = [key for key in after if key not in _ALWAYS_NEW and after[key] != before.get(key)]
+    return ", ".join(f"{key} {_shown(before.get(key))} -> {key} {_shown(after[key])}" for key in changed) or "as before"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return "-" if value in (None, "") else str(value)
+
+
+def _short(value: dict[str, Any] | None) -> str:
+    if value is None:
+        return "-"
+    for key in ("bandwidth_mbps", "cen_id", "name", "endpoint"):
+        if value.get(key) not in (None, ""):
+            return f"{key} {value[key]}"
+    return "…"

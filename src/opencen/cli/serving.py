@@ -1,0 +1,164 @@
+"""`opencen serve`, `opencen up` and `opencen check`: the commands that do more than ask a server.
+
+The server is imported only when one of them runs: it takes a second, which no client command should wait for.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import ssl
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from opencen.cli.access import default_data
+from opencen.cli.output import err, out
+
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database", envvar="OPENCEN_DATABASE", help="postgresql://USER:PASSWORD@HOST/NAME instead of SQLite."
+    ),
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", envvar="OPENCEN_DATA", help="Data directory. Default: the user's.")
+]
+ListenOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--listen",
+        help="HOST:PORT, http://HOST:PORT (no TLS) or unix:/PATH; may repeat. Default: 127.0.0.1:8400.",
+    ),
+]
+CertificateOption = Annotated[
+    Path | None, typer.Option("--tls-cert", envvar="OPENCEN_TLS_CERT", help="Certificate chain (PEM): serve HTTPS.")
+]
+TlsKeyOption = Annotated[
+    Path | None, typer.Option("--tls-key", envvar="OPENCEN_TLS_KEY", help="Its private key (PEM).")
+]
+DEFAULT_LISTEN = "127.0.0.1:8400"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("serve")(serve)
+    app.command("check")(run_check)
+
+
+def configure_logging() -> None:
+    """Logs go to stderr: readable on a terminal, JSON lines elsewhere."""
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def serve(
+    listen: ListenOption = None,
+    data: DataOption = None,
+    database: DatabaseOption = None,
+    tls_cert: CertificateOption = None,
+    tls_key: TlsKeyOption = None,
+    ephemeral: Annotated[
+        bool,
+        typer.Option(
+            "--ephemeral",
+            help="For tests: a free port, data that ends with the process, no console; one line of JSON says where.",
+        ),
+    ] = False,
+) -> None:
+    """Run the control plane: RPC API, REST API and console on one port."""
+    if ephemeral:
+        _serve_ephemeral(listen, data, database, tls_cert, tls_key)
+        return
+    from opencen.serve import Address, AddressError, open_context, run
+    from opencen.store.database import SchemaTooNewError
+    from opencen.tls import TlsError
+
+    configure_logging()
+    directory = data or default_data()
+    try:
+        addresses = [Address.parse(text) for text in listen or [DEFAULT_LISTEN]]
+        tls = tls_context(tls_cert, tls_key)
+        context, first_start = open_context(directory, database)
+        if first_start:
+            err.print(
+                f"first start: the administrator's credentials are in {directory / 'admin.json'}", highlight=False
+            )
+        err.print(f"listening on {', '.join(map(str, addresses))}", highlight=False)
+        run(addresses, context, tls=tls)
+    except (AddressError, SchemaTooNewError, TlsError, ValueError) as error:
+        err.print(f"error {error}", style="red", highlight=False)
+        raise typer.Exit(1) from error
+
+
+def _serve_ephemeral(
+    listen: list[str] | None, data: Path | None, database: str | None, tls_cert: Path | None, tls_key: Path | None
+) -> None:
+    if data is not None or database is not None:
+        err.print("error --ephemeral keeps nothing: give it neither --data nor --database", style="red")
+        raise typer.Exit(2)
+    from opencen.serve import Address, AddressError, open_context, run
+    from opencen.tls import TlsError
+
+    configure_logging()
+    with tempfile.TemporaryDirectory(prefix="opencen-", ignore_cleanup_errors=True) as directory:
+        admin_file = Path(directory) / "admin.json"
+
+        def announce(urls: Sequence[str]) -> None:
+            print(json.dumps({"url": urls[0], "urls": urls, **json.loads(admin_file.read_text())}), flush=True)
+
+        try:
+            addresses = [Address.parse(text) for text in listen or ["127.0.0.1:0"]]
+            tls = tls_context(tls_cert, tls_key)
+            context, _ = open_context(Path(directory), None, durable=False)
+            run(addresses, context, tls=tls, with_console=False, on_ready=announce)
+        except (AddressError, TlsError) as error:
+            err.print(f"error {error}", style="red", highlight=False)
+            raise typer.Exit(1) from error
+
+
+def tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """What the two options ask for. Raises TlsError."""
+    from opencen.tls import TlsError, server_context
+
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise TlsError("--tls-cert and --tls-key go together; `opencen tls init` makes both")
+    return server_context(certificate, key)
+
+
+def run_check(data: DataOption = None, database: DatabaseOption = None) -> None:
+    """Recompute every invariant from the rows; exit code 1 when one is broken. The server may run or not."""
+    from opencen.serve import open_context
+    from opencen.services.check import NAMES, check
+
+    directory = data or default_data()
+    if database is None and not (directory / "opencen.db").exists():
+        err.print(f"error there is no database in {directory}; --data says where it is", style="red", highlight=False)
+        raise typer.Exit(2)
+    context, _ = open_context(directory, database)
+    broken = check(context)
+    for name in NAMES:
+        out.print(f"checked: {name}", highlight=False)
+    for sentence in broken:
+        err.print(f"broken: {sentence}", style="red", highlight=False)
+    out.print(f"{len(NAMES)} invariants, {len(broken)} broken", highlight=False)
+    if broken:
+        raise typer.Exit(1)

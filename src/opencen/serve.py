@@ -1,0 +1,335 @@
+"""`opencen serve`: the one place that puts the parts together behind one HTTP port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import ssl
+import threading
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import structlog
+import uvicorn
+from anyio import to_thread
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from opencen import __version__
+from opencen.api.cbn.app import CbnEndpoint, is_rpc_request
+from opencen.changes.feed import Change, ChangeFeed
+from opencen.domain.errors import UnavailableError
+from opencen.services import gateways, geography, identities
+from opencen.services.context import Context
+from opencen.services.vault import Vault
+from opencen.store.database import Database
+
+MAX_BODY_BYTES = 1 << 20
+MAX_REPORT_BYTES = 1 << 24
+"""A gateway's report has some 250 bytes for each of its links."""
+_COLLECT_EVERY = (50_000, 20, 20)
+"""Python's default looks after 700 allocations, which with a hundred open pages was a third of what they cost."""
+_LISTEN_AGAIN_S = 1.0
+_SHUTDOWN_S = 1
+_log = structlog.get_logger()
+
+
+class AddressError(Exception):
+    """A --listen value that is no address, or one that is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen: a host and port, or a Unix socket. `plain` is HTTP even when there is a certificate."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    plain: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """`HOST:PORT`, `[IPV6]:PORT`, `http://HOST:PORT` or `unix:/PATH`. Raises AddressError."""
+        if text.startswith("unix:"):
+            return cls(path=text.removeprefix("unix:").removeprefix("//"), plain=True)
+        host, colon, port = text.removeprefix("http://").rpartition(":")
+        if not colon or not port.isdigit() or int(port) > 65535:
+            raise AddressError(f"--listen takes HOST:PORT or unix:/PATH, not {text!r}")
+        return cls(host=host.strip("[]") or "127.0.0.1", port=int(port), plain=text.startswith("http://"))
+
+    def bind(self) -> socket.socket:
+        """A listening socket. Raises AddressError when the address is taken or not this machine's."""
+        try:
+            if self.path:
+                return self._bind_unix()
+            family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+            bound = socket.socket(family, socket.SOCK_STREAM)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((self.host, self.port))
+        except OSError as error:
+            raise AddressError(f"cannot listen on {self}: {error.strerror or error}") from error
+        return bound
+
+    def _bind_unix(self) -> socket.socket:
+        bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
+            if Path(self.path).exists():
+                if probe.connect_ex(self.path) == 0:
+                    raise AddressError(f"cannot listen on {self}: a server is listening there already")
+                Path(self.path).unlink()
+        bound.bind(self.path)
+        Path(self.path).chmod(0o600)
+        return bound
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
+
+
+def open_context(data: Path, database_url: str | None, *, durable: bool = True) -> tuple[Context, bool]:
+    """The context of a data directory, its schema brought up to date; True when this was its first start.
+
+    Without `durable`, SQLite does not wait for the disk: for data that ends with the process.
+    """
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = Database.from_url(database_url) if database_url else Database.sqlite(data, durable=durable)
+    database.upgrade()
+    context = Context(database, ChangeFeed(), Vault.from_file(data / "secrets.key"))
+    return context, identities.bootstrap(context, data / "admin.json")
+
+
+class Metrics:
+    """What Prometheus is told. Names are documented in docs/metrics.md."""
+
+    def __init__(self, context: Context) -> None:
+        self.registry = CollectorRegistry()
+        self.rpc_calls = Counter(
+            "opencen_rpc_calls_total", "RPC calls answered", ("product", "action", "code"), registry=self.registry
+        )
+        self.rpc_seconds = Histogram(
+            "opencen_rpc_duration_seconds", "Time to answer an RPC call", ("product", "action"), registry=self.registry
+        )
+        gateways_live = Gauge("opencen_gateways", "Registered gateways", registry=self.registry)
+        gateways_live.set_function(lambda: len(gateways.find_all(context)))
+        Gauge("opencen_build_info", "Version", ("version",), registry=self.registry).labels(__version__).set(1)
+
+    def observe(self, product: str, action: str, code: str, duration_s: float) -> None:
+        self.rpc_calls.labels(product, action, code).inc()
+        self.rpc_seconds.labels(product, action).observe(duration_s)
+
+
+class _Front:
+    """Outermost: gives every request an id, bounds its body, and sends RPC calls at `/` to the RPC API."""
+
+    def __init__(self, rest: ASGIApp, rpc: ASGIApp) -> None:
+        self._rest = rest
+        self._rpc = rpc
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            if scope["path"] == "/" and is_rpc_request(scope):
+                await self._rpc(scope, receive, send)
+                return
+            scope.setdefault("state", {})["request_id"] = str(uuid.uuid4())
+            receive = _bounded(receive, MAX_REPORT_BYTES if scope["path"] == "/v1/gateway/report" else MAX_BODY_BYTES)
+        await self._rest(scope, receive, send)
+
+
+def _bounded(receive: Receive, most_bytes: int) -> Receive:
+    """`receive` for a body of at most that many bytes."""
+    taken = 0
+
+    async def bounded() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > most_bytes:
+            raise HTTPException(413, f"A request body has at most {most_bytes} bytes")
+        return message
+
+    return bounded
+
+
+class _Late:
+    """An application that is made by its first request: its framework takes half a second to import."""
+
+    def __init__(self, make: Callable[[], ASGIApp]) -> None:
+        self._make = make
+        self._made: ASGIApp | None = None
+        self._lock = threading.Lock()
+
+    def make(self) -> ASGIApp:
+        """It, made now if it was not."""
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = await to_thread.run_sync(self.make) if self._made is None else self._made
+        await app(scope, receive, send)
+
+
+def _rest_app(context: Context) -> ASGIApp:
+    from opencen.api.rest.app import make_rest_app  # noqa: PLC0415
+
+    return make_rest_app(context)
+
+
+def make_app(context: Context, *, with_console: bool = False) -> ASGIApp:
+    """Everything that one port serves. The console, whose framework is one per process, only when asked for."""
+    metrics = Metrics(context)
+
+    async def root(_: Request) -> Response:
+        return RedirectResponse("/console", 303)
+
+    async def healthz(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    def readyz(_: Request) -> Response:
+        try:
+            geography.find_areas(context)
+        except UnavailableError as error:
+            return JSONResponse({"ready": False, "reason": error.message}, 503, {"retry-after": "1"})
+        return JSONResponse({"ready": True})
+
+    def metrics_page(_: Request) -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        stop = threading.Event()
+        if not context.database.is_sqlite:
+            threading.Thread(target=_follow_other_servers, args=(context, stop), daemon=True).start()
+        yield
+        stop.set()
+
+    rest_api = _Late(lambda: _rest_app(context))
+    rest = Starlette(
+        routes=[
+            Route("/", root),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics_page),
+            Mount("/v1", rest_api),
+        ],
+        lifespan=lifespan,
+    )
+    front = _Front(rest, CbnEndpoint(context, observe=metrics.observe))
+    if with_console:
+        rest_api.make()
+        from opencen.console.app import mount  # noqa: PLC0415  takes most of a second: only servers wait for it
+        from opencen.console.backend import Backend  # noqa: PLC0415
+
+        mount(rest, Backend.in_process(front))
+    return front
+
+
+def _follow_other_servers(context: Context, stop: threading.Event) -> None:
+    """Publish what other servers commit. After a lost connection everybody is woken, for something may be missed."""
+    missed = True  # whatever was committed before the first LISTEN
+    while not stop.is_set():
+        try:
+            for payload in context.database.notifications(timeout_s=5.0):
+                if stop.is_set():
+                    return
+                if missed:
+                    context.feed.wake_all()
+                    missed = False
+                if payload:
+                    context.feed.publish(Change.from_json(payload))
+        except Exception as error:
+            missed = True
+            _log.warning("lost the database's notifications, trying again", error=str(error))
+            stop.wait(_LISTEN_AGAIN_S)
+
+
+class _Server(uvicorn.Server):
+    """Serves some sockets with TLS and some without, and says when it does."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.secured: list[socket.socket] = []
+        self.tls: ssl.SSLContext | None = None
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup([bound for bound in sockets or [] if bound not in self.secured])
+        loop = asyncio.get_running_loop()
+        protocol: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        for bound in self.secured:
+            server = await loop.create_server(
+                lambda: protocol(self.config, self.server_state, self.lifespan.state),
+                sock=bound,
+                ssl=self.tls,
+                backlog=self.config.backlog,
+            )
+            self.servers.append(server)
+        self._on_ready()
+
+
+def run(
+    addresses: Sequence[Address],
+    context: Context,
+    *,
+    tls: ssl.SSLContext | None = None,
+    with_console: bool = True,
+    on_ready: Callable[[Sequence[str]], None] = lambda _: None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; with `tls`, HTTPS at every address that is not plain.
+
+    `on_ready` is told, once it listens, the URL of each address in turn.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)  # uvicorn raises it again once it has stopped
+    sockets = [address.bind() for address in addresses]
+    config = uvicorn.Config(
+        make_app(context, with_console=with_console),
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=_SHUTDOWN_S,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        ws_per_message_deflate=False,  # compressing a console page's news costs more than sending them
+    )
+    gc.freeze()  # what is there now stays: later collections need not look at it again
+    gc.set_threshold(*_COLLECT_EVERY)
+    urls = [_url(address, bound, secured=tls is not None) for address, bound in zip(addresses, sockets, strict=True)]
+    server = _Server(config, lambda: on_ready(urls))
+    if tls is not None:
+        server.tls = tls
+        server.secured = [bound for address, bound in zip(addresses, sockets, strict=True) if not address.plain]
+    try:
+        server.run(sockets=sockets)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for address in addresses:
+            if address.path:
+                Path(address.path).unlink(missing_ok=True)
+        context.database.close()
+
+
+def _url(address: Address, bound: socket.socket, *, secured: bool) -> str:
+    """Where clients find a bound address; the port is the real one."""
+    if address.path:
+        return str(address)
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    scheme = "https" if secured and not address.plain else "http"
+    return f"{scheme}://{host}:{bound.getsockname()[1]}"
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
