@@ -1,0 +1,142 @@
+"""`python -m tests.browser.screenshots`: pictures of every page in both themes, into docs/screenshots.
+
+A server, gateways without a kernel and figures that look like traffic; about a minute.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from browser.fake_gateways import FakeGateways
+from browser.served import REGIONS, get, make_network, send, set_connection
+from browser.viewer import CHROMIUM_ARGUMENTS, Viewer
+from servers import ServerProcess, running_server
+
+TARGET = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
+SIZE = {"width": 1280, "height": 720}
+THEMES = ("light", "dark")
+_FADE_MS = 500
+_LOADS = {"cn-hangzhou": 0.62, "cn-shanghai": 0.93, "cn-shenzhen": 0.995}
+
+
+def load(region_id: str, peer_id: str, rate_bps: int) -> float:
+    """Traffic at a different part of each limit, less of it on the way back."""
+    part = _LOADS.get(region_id) or _LOADS.get(peer_id, 0.3) * 0.4
+    return rate_bps * part
+
+
+def fill(server: ServerProcess) -> str:
+    """An instance as one would have it; its id."""
+    for name in ("staging", "video"):
+        send(server, "POST", "/v1/instances", {"name": name})
+    made = make_network(server, "backbone", package_mbps=200)
+    for region_id, bandwidth_mbps in (("cn-hangzhou", 100), ("cn-shanghai", 60), ("cn-shenzhen", 20)):
+        set_connection(server, made["cen_id"], "us-west-1", region_id, bandwidth_mbps)
+    body = {"area_a_id": "China", "area_b_id": "Europe", "bandwidth_mbps": 50, "name": "China–Europe"}
+    send(server, "POST", "/v1/bandwidth-packages", body)
+    cen_id: str = made["cen_id"]
+    return cen_id
+
+
+def first_steps(viewer: Viewer) -> None:
+    viewer.go("/instances")
+
+
+def page(path: str, wait_for: str = "tbody tr") -> Callable[[Viewer], None]:
+    """Shows a page once it has its content."""
+
+    def show(viewer: Viewer) -> None:
+        viewer.go(path)
+        viewer.page.locator(wait_for).first.wait_for()
+
+    return show
+
+
+def dialog(path: str, button: str, *, type_mbps: str | None = None) -> Callable[[Viewer], None]:
+    """Shows a page with one of its dialogs, and what it says to a bandwidth that does not fit."""
+
+    def show(viewer: Viewer) -> None:
+        page(path)(viewer)
+        viewer.button(button).first.click()
+        expect(viewer.dialog().get_by_role("heading")).to_be_visible()
+        if type_mbps is not None:
+            viewer.dialog().get_by_role("spinbutton", name="Bandwidth").fill(type_mbps)
+            viewer.dialog().get_by_role("button", name="OK").click()
+            expect(viewer.dialog().get_by_role("alert").first).to_be_visible()
+
+    return show
+
+
+def scenes(server: ServerProcess, cen_id: str) -> dict[str, Callable[[Viewer], None]]:
+    """What is taken, by the name of its file."""
+    gateway_id = get(server, "/v1/gateways")["items"][0]["id"]
+    connections = f"/instances/{cen_id}?tab=connections"
+    return {
+        "instances": page("/instances"),
+        "instance-networks": page(f"/instances/{cen_id}?tab=networks"),
+        "instance-packages": page(f"/instances/{cen_id}?tab=packages"),
+        "instance-connections": page(connections, ".oc-use [class=is-full]"),
+        "instance-map": page(f"/instances/{cen_id}?tab=map", ".oc-map-edge.is-full"),
+        "instance-audit": page(f"/instances/{cen_id}?tab=audit"),
+        "set-region-connection": dialog(connections, "Set Region Connection"),
+        "refusal": dialog(connections, "Modify", type_mbps="130"),
+        "delete": dialog(connections, "Delete"),
+        "packages": page("/packages"),
+        "buy-package": dialog("/packages", "Buy bandwidth package"),
+        "networks": page("/networks"),
+        "gateways": page("/gateways"),
+        "gateway": page(f"/gateways/{gateway_id}"),
+        "audit": page("/audit"),
+        "sessions": page("/sessions"),
+    }
+
+
+def take(browser: Browser, server: ServerProcess, theme: str, shots: dict[str, Callable[[Viewer], None]]) -> None:
+    """All scenes in one theme."""
+    context = browser.new_context(viewport=SIZE, color_scheme=theme, locale="en-GB", timezone_id="Europe/Berlin")
+    viewer = Viewer(context.new_page(), server)
+    viewer.go("/login")
+    _shoot(viewer, "login", theme)
+    viewer.log_on()
+    for name, show in shots.items():
+        show(viewer)
+        _shoot(viewer, name, theme)
+    context.close()
+
+
+def _shoot(viewer: Viewer, name: str, theme: str) -> None:
+    viewer.page.wait_for_timeout(_FADE_MS)
+    viewer.page.screenshot(path=str(TARGET / f"{name}-{theme}.png"), animations="disabled")
+
+
+def main() -> None:
+    """Take all pictures."""
+    program = shutil.which("chromium")
+    if program is None:
+        raise SystemExit("Chromium is not installed: apt-get install chromium")
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        running_server(Path(directory) / "data") as server,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_ARGUMENTS)
+        for theme in THEMES:
+            take(browser, server, theme, {"first-steps": first_steps})
+        cen_id = fill(server)
+        with FakeGateways(server.url, server.credential, REGIONS, load=load):
+            for theme in THEMES:
+                take(browser, server, theme, scenes(server, cen_id))
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

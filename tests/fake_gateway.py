@@ -1,0 +1,72 @@
+"""A gateway without a kernel: it speaks the gateways' part of the REST API and says what a test wants it to say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opencen.client import Client, Credential
+
+
+class FakeGateway:
+    """Registered for a region; `obey` acknowledges everything that it is told, as a kernel would have it."""
+
+    def __init__(self, server: str, admin: Client, region_id: str, endpoint: str = "192.0.2.1") -> None:
+        made = admin.post("/v1/gateways", {"region_id": region_id, "name": f"fake-{region_id}"})
+        self.id: str = made["gateway_id"]
+        self.region_id = region_id
+        self.client = Client(server, Credential(self.id, made["token"], bearer=True))
+        self.endpoint = endpoint
+        self.applied_revision = 0
+        self.instances: dict[str, dict[str, Any]] = {}
+
+    def hello(self) -> None:
+        capabilities = {"kernel": "none", "leaf_queue": "bfifo", "encryption": "none"}
+        body = {"agent_version": "0", "endpoint": self.endpoint, "capabilities": capabilities}
+        self.client.post("/v1/gateway/hello", body)
+
+    def fetch(self, wait_s: float = 0) -> dict[str, Any]:
+        """Ask for orders; what is told of them is remembered, not yet acknowledged."""
+        state: dict[str, Any] = self.client.get("/v1/gateway/state", after=self.applied_revision, wait_s=wait_s)
+        if state["full"]:
+            self.instances = {}
+        for instance in state["instances"]:
+            self.instances[instance["cen_id"]] = instance
+        for cen_id in state["removed_cen_ids"]:
+            self.instances.pop(cen_id, None)
+        self.applied_revision = state["revision"]
+        return state
+
+    def report(self, *, error: str | None = None, measured_bps: float | None = None) -> dict[str, Any]:
+        """Say that the kernel has what was last fetched, or refuses it with `error`."""
+        instances = [
+            {
+                "cen_id": instance["cen_id"],
+                "revision": instance["revision"],
+                "networks": [
+                    {"network_id": network["network_id"], "carried": True, "interface": "lan0"}
+                    for network in instance["networks"]
+                ],
+                "links": [
+                    {
+                        "peer_region_id": link["peer_region_id"],
+                        "in_kernel_bps": None if link["peer_endpoint"] is None else link["rate_bps"],
+                        "error": error,
+                        "measured_bps": measured_bps,
+                    }
+                    for link in instance["links"]
+                ],
+            }
+            for instance in self.instances.values()
+        ]
+        body = {"applied_revision": self.applied_revision, "instances": instances}
+        return dict(self.client.post("/v1/gateway/report", body))
+
+    def obey(self) -> None:
+        """Fetch and acknowledge."""
+        self.fetch()
+        self.report()
+
+    def rate_bps(self, cen_id: str, peer_region_id: str) -> int:
+        """What it was last told to send to a region."""
+        links = self.instances[cen_id]["links"]
+        return int(next(link["rate_bps"] for link in links if link["peer_region_id"] == peer_region_id))
