@@ -26,6 +26,9 @@ class KnownKeys:
         self.keys = {key.access_key_id: key for key in keys}
         self.nonces: dict[tuple[str, str], int] = {}
 
+    def admit(self, key: AccessKey, source_address: str | None) -> bool:
+        return True
+
     def find_access_key(self, access_key_id: str) -> AccessKey | None:
         return self.keys.get(access_key_id)
 

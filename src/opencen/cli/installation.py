@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from opencen.cli import gateway
+from opencen.cli import gateway, people
 from opencen.cli.access import connect, everything
 from opencen.cli.output import Output, OutputOption, local_time, out, print_json, print_table, told
 
@@ -36,7 +36,11 @@ def add_to(app: typer.Typer) -> None:
     for name, path, text, columns in lists:
         group = typer.Typer(no_args_is_help=True, help=text)
         group.command("list", help=f"List them: {', '.join(columns).lower()}.")(_listing(path, columns))
+        if name == "account":
+            group.command("create")(people.create_account)
         app.add_typer(group, name=name)
+    app.add_typer(people.users, name="user")
+    app.add_typer(people.keys, name="key")
     gateway.app.command("list")(list_gateways)
     gateway.app.command("register")(register_gateway)
     gateway.app.command("remove")(remove_gateway)

@@ -47,9 +47,40 @@ class AccessKey:
     username: str
     role: Role
     active: bool
+    source_networks: tuple[str, ...] = ()
+    """From where it may be used; empty: from anywhere."""
 
     def __repr__(self) -> str:
         return f"AccessKey({self.access_key_id!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who logs on, or owns access keys."""
+
+    id: str
+    account_id: str
+    username: str
+    role: Role
+    created_at: datetime
+    disabled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEntry:
+    """An access key as it is listed: without its secret."""
+
+    id: str
+    user_id: str
+    username: str
+    account_id: str
+    name: str
+    role: Role
+    """What calls signed with it may do: never more than its user may."""
+    source_networks: tuple[str, ...]
+    active: bool
+    created_at: datetime
+    last_used_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from enum import Enum
 from typing import Any
 
 from opencen.changes.feed import Change, ChangeFeed
-from opencen.domain.errors import DomainError, ForbiddenError, UnavailableError
-from opencen.domain.nouns import AccessKey, Actor, Role
+from opencen.domain import permissions
+from opencen.domain.errors import DomainError, UnavailableError
+from opencen.domain.nouns import AccessKey, Actor
 from opencen.services.vault import Vault
 from opencen.store import audit, control, networks, regions
 from opencen.store.database import Database, Transaction
@@ -36,6 +37,8 @@ class Context:
     clock: Callable[[], datetime] = utc_now
     access_keys: dict[str, tuple[AccessKey, float]] = field(default_factory=dict)
     """Keys that were looked up lately, and until when (monotonic seconds) they may be used without looking again."""
+    key_uses: dict[str, float] = field(default_factory=dict)
+    """When (monotonic seconds) the last use of a key was last written down."""
     rehearses: bool = False
     _watched_until_s: float = 0.0
     _area_of: dict[str, str] = field(default_factory=dict)
@@ -70,7 +73,7 @@ class Context:
         work = Work(actor=actor, action=action, resource=resource, now=self.clock())
         revision = 0
         try:
-            _allow_changes(actor, action)
+            permissions.check_change(actor, action)
             with self.database.write() as tx:
                 work.tx = tx
                 yield work
@@ -91,11 +94,6 @@ class Context:
         with self.database.write() as tx:
             audit.append(tx, self.clock(), actor, action, resource, "refused", None, reason)
         refusal.audited = True
-
-
-def _allow_changes(actor: Actor, action: str) -> None:
-    if actor.role is Role.VIEWER:
-        raise ForbiddenError(f"{actor.username} is a viewer and may not do {action}", action=action)
 
 
 @dataclass(slots=True)

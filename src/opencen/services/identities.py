@@ -8,22 +8,25 @@ import json
 import os
 import secrets
 import time
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from argon2 import PasswordHasher
 
-from opencen.domain import geography
-from opencen.domain.errors import UnauthenticatedError
+from opencen.domain import geography, permissions
+from opencen.domain.errors import UnauthenticatedError, UnavailableError
 from opencen.domain.ids import new_id
 from opencen.domain.nouns import AccessKey, Account, Actor, Role
 from opencen.services.context import Context
-from opencen.store import gateways, identities, regions
+from opencen.store import gateways, identities, people, regions
 from opencen.store.identities import UserRow
 
 GATEWAY_USERNAME = "gateway"
 _FIRST_ACCOUNT_NUMBER = 1_000_000_000_000_000
 _NONCE_SWEEP_CHANCE = 1000
 _REMEMBER_KEY_S = 1.0
+_NOTE_USE_S = 60.0
 
 
 def find_access_key(context: Context, access_key_id: str) -> AccessKey | None:
@@ -45,8 +48,9 @@ def find_access_key(context: Context, access_key_id: str) -> AccessKey | None:
         account_id=row.account_id,
         user_id=row.user_id,
         username=row.username,
-        role=Role(row.role),
-        active=row.active,
+        role=permissions.lesser(Role(row.role), Role(row.key_role or row.role)),
+        active=row.active and row.disabled_at is None,
+        source_networks=tuple(row.source_networks or ()),
     )
     context.access_keys[access_key_id] = (key, now_s + _REMEMBER_KEY_S)
     return key
@@ -65,7 +69,31 @@ def authenticate_key(
     expected = key.secret if key else secrets.token_urlsafe(16)
     if not hmac.compare_digest(expected.encode(), secret.encode()) or key is None or not key.active:
         raise UnauthenticatedError("the access key id or its secret is wrong, or the key is disabled")
+    if not usable_from(key, source_address):
+        raise UnauthenticatedError(f"this access key may not be used from {source_address or 'here'}")
+    note_use(context, key)
     return actor_of_key(key, source_address=source_address, request_id=request_id)
+
+
+def usable_from(key: AccessKey, source_address: str | None) -> bool:
+    """Whether a key may be used from this address; one limited to networks never from an unknown one."""
+    if not key.source_networks:
+        return True
+    try:
+        address = ip_address(source_address or "")
+    except ValueError:
+        return False
+    return any(address in ip_network(block) for block in key.source_networks)
+
+
+def note_use(context: Context, key: AccessKey) -> None:
+    """Write down that a key is in use; to the minute, so that reads stay reads."""
+    now_s = time.monotonic()
+    if now_s - context.key_uses.get(key.access_key_id, -_NOTE_USE_S) < _NOTE_USE_S:
+        return
+    context.key_uses[key.access_key_id] = now_s
+    with suppress(UnavailableError), context.database.write() as tx:  # a note is no reason to refuse a call
+        people.note_use(tx, key.access_key_id, context.clock())
 
 
 def hash_token(token: str) -> bytes:

@@ -45,7 +45,7 @@ def log_on(
         accounts = identities.find_accounts(tx)
     right = _verify(user.password_hash if user else _NOBODYS_HASH, password)
     now = context.clock()
-    if user is None or not right:
+    if user is None or not right or user.disabled_at is not None:
         refusal = UnauthenticatedError("the username or the password is wrong", field="password")
         account_id = user.account_id if user else accounts[0].id
         actor = Actor(account_id, "", username[:_MAX_SHOWN], Role.VIEWER, None, source_address, request_id)

@@ -21,6 +21,7 @@ class UserRow:
     password_hash: str
     role: str
     created_at: datetime
+    disabled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,9 @@ class AccessKeyRow:
     account_id: str
     username: str
     role: str
+    key_role: str | None
+    source_networks: list[str] | None
+    disabled_at: datetime | None
 
 
 def add_account(tx: Transaction, account: Account) -> None:
@@ -90,6 +94,9 @@ _FIND_ACCESS_KEY = (
         users.c.account_id,
         users.c.username,
         users.c.role,
+        access_keys.c.role.label("key_role"),
+        access_keys.c.source_networks,
+        users.c.disabled_at,
     )
     .join(users, users.c.id == access_keys.c.user_id)
     .where(access_keys.c.id == bindparam("key_id"))

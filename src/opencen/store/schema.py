@@ -63,6 +63,7 @@ users = Table(
     Column("password_hash", String, nullable=False),
     Column("role", String, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("disabled_at", UtcDateTime),
 )
 
 access_keys = Table(
@@ -73,6 +74,10 @@ access_keys = Table(
     Column("secret_sealed", LargeBinary, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("name", String),
+    Column("role", String),
+    Column("source_networks", JSON),
+    Column("last_used_at", UtcDateTime),
 )
 
 sessions = Table(

@@ -27,8 +27,10 @@ class SessionRow:
     role: str
 
 
-_SELECT = select(sessions, users.c.account_id, users.c.username, users.c.role).join(
-    users, users.c.id == sessions.c.user_id
+_SELECT = (
+    select(sessions, users.c.account_id, users.c.username, users.c.role)
+    .join(users, users.c.id == sessions.c.user_id)
+    .where(users.c.disabled_at.is_(None))
 )
 _FIND = _SELECT.where(sessions.c.id == bindparam("session_id"))
 

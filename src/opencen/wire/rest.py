@@ -72,6 +72,74 @@ class Account(Given):
     created_at: datetime
 
 
+class AccountCreate(Taken):
+    name: str = Field(min_length=1, max_length=128)
+
+
+RoleName = Literal["administrator", "operator", "viewer"]
+
+
+class User(Given):
+    id: str
+    account_id: str
+    username: str
+    role: RoleName
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+class UserCreate(Taken):
+    username: str = Field(min_length=1, max_length=120)
+    role: RoleName
+    account_id: str
+
+
+class UserModify(Taken):
+    """What is not given stays."""
+
+    role: RoleName | None = None
+    disabled: bool | None = None
+    reset_password: bool = False
+
+
+class UserPassword(Given):
+    """A user, and its new password where one was made: shown this once."""
+
+    user: User
+    password: str | None
+
+
+class AccessKey(Given):
+    id: str
+    user_id: str
+    username: str
+    account_id: str
+    name: str
+    role: RoleName
+    source_networks: list[str]
+    active: bool
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+class AccessKeyCreate(Taken):
+    user_id: str
+    name: str = Field(default="", max_length=128)
+    role: RoleName | None = None
+    source_networks: list[str] = Field(default_factory=list, max_length=50)
+
+
+class AccessKeySwitch(Taken):
+    active: bool
+
+
+class AccessKeySecret(Given):
+    """A new key; its secret is shown this once."""
+
+    access_key: AccessKey
+    access_key_secret: str
+
+
 class Me(Given):
     """Who the caller is."""
 

@@ -27,6 +27,12 @@ class _ServiceKeys:
     def find_access_key(self, access_key_id: str) -> AccessKey | None:
         return identities.find_access_key(self._context, access_key_id)
 
+    def admit(self, key: AccessKey, source_address: str | None) -> bool:
+        usable = identities.usable_from(key, source_address)
+        if usable:
+            identities.note_use(self._context, key)
+        return usable
+
     def remember_nonce(self, access_key_id: str, nonce: str, expires_at_s: int) -> bool:
         return identities.remember_nonce(self._context, access_key_id, nonce, expires_at_s)
 

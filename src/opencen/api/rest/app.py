@@ -12,6 +12,7 @@ from opencen.api.rest import (
     instances,
     networks,
     packages,
+    people,
     problems,
     sessions,
 )
@@ -39,6 +40,6 @@ def make_rest_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for module in (instances, networks, packages, connections, installation, sessions, gateway_channel):
+    for module in (instances, networks, packages, connections, installation, people, sessions, gateway_channel):
         app.include_router(module.router)
     return app

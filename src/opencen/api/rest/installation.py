@@ -10,7 +10,7 @@ from opencen.api.rest.answers import page_of, whole
 from opencen.api.rest.callers import ActorOf, ContextOf, PageOf
 from opencen.changes.feed import ANY_REGION
 from opencen.domain import geography as domain
-from opencen.domain.errors import ForbiddenError
+from opencen.domain import permissions
 from opencen.domain.nouns import Actor, Gateway, Role
 from opencen.domain.status import Liveness, liveness
 from opencen.services import audit, check, gateways, geography, identities
@@ -48,27 +48,23 @@ def get_me(actor: ActorOf) -> wire.Me:
 @router.get("/accounts")
 def list_accounts(context: ContextOf, actor: ActorOf) -> wire.Page[wire.Account]:
     """The accounts of the installation (administrators)."""
-    _require_administrator(actor, "list accounts")
+    permissions.check_read(actor, "account.list")
     return whole(wire.Account, identities.find_accounts(context))
 
 
-def _require_administrator(actor: Actor, what: str) -> None:
-    if actor.role is not Role.ADMINISTRATOR:
-        raise ForbiddenError(f"only an administrator may {what}", action=what)
-
-
-def _gateway(context: Context, gateway: Gateway) -> wire.Gateway:
+def _gateway(context: Context, actor: Actor, gateway: Gateway) -> wire.Gateway:
     seen = gateway.last_seen_at
+    open_to_all = actor.role is Role.ADMINISTRATOR  # hosts and interfaces are the operators' of the installation
     state = Liveness.ABSENT if seen is None else liveness(seen, context.clock())
     return wire.Gateway(
         id=gateway.id,
         region_id=gateway.region_id,
         name=gateway.name,
         liveness=state.value,
-        endpoint=gateway.endpoint,
+        endpoint=gateway.endpoint if open_to_all else None,
         agent_version=gateway.agent_version,
-        capabilities=gateway.capabilities,
-        declared_networks=list(gateway.declared_networks),
+        capabilities=gateway.capabilities if open_to_all else {},
+        declared_networks=list(gateway.declared_networks) if open_to_all else [],
         applied_revision=gateway.applied_revision,
         wanted_revision=gateway.wanted_revision,
         repairs=gateway.repairs,
@@ -79,14 +75,13 @@ def _gateway(context: Context, gateway: Gateway) -> wire.Gateway:
 
 @router.get("/gateways")
 def list_gateways(context: ContextOf, actor: ActorOf) -> wire.Page[wire.Gateway]:
-    """Every gateway: its region, what it can do, and how far it has followed."""
-    return whole(wire.Gateway, gateways.find_all(context), lambda gateway: _gateway(context, gateway))
+    """Every gateway: its region, what it can do, and how far it has followed; to administrators also its addresses."""
+    return whole(wire.Gateway, gateways.find_all(context), lambda gateway: _gateway(context, actor, gateway))
 
 
 @router.post("/gateways", status_code=201)
 def register_gateway(body: wire.GatewayRegister, context: ContextOf, actor: ActorOf) -> wire.GatewayToken:
     """Register a gateway for a region; its token is shown this once (administrators)."""
-    _require_administrator(actor, "register gateways")
     gateway, token = gateways.register(context, actor, region_id=body.region_id, name=body.name)
     return wire.GatewayToken(gateway_id=gateway.id, region_id=gateway.region_id, token=token)
 
@@ -94,20 +89,18 @@ def register_gateway(body: wire.GatewayRegister, context: ContextOf, actor: Acto
 @router.get("/gateways/{gateway_id}")
 def get_gateway(gateway_id: str, context: ContextOf, actor: ActorOf) -> wire.Gateway:
     """One gateway."""
-    return _gateway(context, gateways.get(context, gateway_id))
+    return _gateway(context, actor, gateways.get(context, gateway_id))
 
 
 @router.delete("/gateways/{gateway_id}", status_code=204)
 def remove_gateway(gateway_id: str, context: ContextOf, actor: ActorOf) -> None:
     """Revoke a gateway: peers drop its tunnels (administrators)."""
-    _require_administrator(actor, "remove gateways")
     gateways.remove(context, actor, gateway_id)
 
 
 @router.post("/gateways/{gateway_id}/token")
 def renew_gateway_token(gateway_id: str, context: ContextOf, actor: ActorOf) -> wire.GatewayToken:
     """A new token in place of the old one (administrators)."""
-    _require_administrator(actor, "renew gateway tokens")
     token = gateways.renew_token(context, actor, gateway_id)
     gateway = gateways.get(context, gateway_id)
     return wire.GatewayToken(gateway_id=gateway_id, region_id=gateway.region_id, token=token)
@@ -116,7 +109,6 @@ def renew_gateway_token(gateway_id: str, context: ContextOf, actor: ActorOf) -> 
 @router.post("/gateways/{gateway_id}/release", status_code=204)
 def release_gateway(gateway_id: str, context: ContextOf, actor: ActorOf) -> None:
     """Vouch that a silent gateway passes nothing: what it held may go to others (administrators)."""
-    _require_administrator(actor, "release gateways")
     gateways.release(context, actor, gateway_id)
 
 
@@ -135,7 +127,7 @@ def list_audit(
 @router.get("/check")
 def run_check(context: ContextOf, actor: ActorOf) -> wire.CheckResult:
     """Recompute every invariant from the rows (administrators)."""
-    _require_administrator(actor, "run the check")
+    permissions.check_read(actor, "check.run")
     return wire.CheckResult(checked=list(check.NAMES), broken=check.check(context))
 
 

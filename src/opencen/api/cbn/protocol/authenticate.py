@@ -39,6 +39,10 @@ class Keys(Protocol):
 
     def find_access_key(self, access_key_id: str) -> AccessKey | None: ...
 
+    def admit(self, key: AccessKey, source_address: str | None) -> bool:
+        """Whether this key, proven and active, may be used from this address."""
+        ...
+
     def remember_nonce(self, access_key_id: str, nonce: str, expires_at_s: int) -> bool:
         """False when this access key has used the nonce already; kept until `expires_at_s` (Unix time).
 
@@ -82,6 +86,8 @@ def authenticate(request: RpcRequest, keys: Keys, now: datetime) -> AccessKey:
         )
     if not key.active:
         raise RpcError("InvalidAccessKeyId.Inactive", 400, "Specified access key is disabled.")
+    if not keys.admit(key, request.source_address):
+        raise RpcError("Forbidden.AccessKey", 403, "Specified access key may not be used from this source address.")
     expires_at_s = int((claim.stamped_at + CLOCK_WINDOW).timestamp())
     if not keys.remember_nonce(key.access_key_id, claim.nonce, expires_at_s):
         raise RpcError("SignatureNonceUsed", 400, "Specified signature nonce was used already.")

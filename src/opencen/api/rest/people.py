@@ -1,0 +1,84 @@
+"""Accounts, users and access keys: for administrators."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from opencen.api.rest.answers import whole
+from opencen.api.rest.callers import ActorOf, ContextOf
+from opencen.domain.nouns import Role
+from opencen.services import people
+from opencen.wire import rest as wire
+
+router = APIRouter(tags=["accounts"])
+
+
+@router.post("/accounts", status_code=201)
+def create_account(body: wire.AccountCreate, context: ContextOf, actor: ActorOf) -> wire.Account:
+    """Another account (administrators)."""
+    return wire.Account.model_validate(people.create_account(context, actor, body.name))
+
+
+@router.get("/users")
+def list_users(context: ContextOf, actor: ActorOf) -> wire.Page[wire.User]:
+    """The users of every account (administrators)."""
+    return whole(wire.User, people.find_users(context, actor))
+
+
+@router.post("/users", status_code=201)
+def create_user(body: wire.UserCreate, context: ContextOf, actor: ActorOf) -> wire.UserPassword:
+    """A user of an account; the password is shown this once (administrators)."""
+    user, password = people.create_user(
+        context, actor, account_id=body.account_id, username=body.username, role=Role(body.role)
+    )
+    return wire.UserPassword(user=wire.User.model_validate(user), password=password)
+
+
+@router.patch("/users/{user_id}")
+def modify_user(user_id: str, body: wire.UserModify, context: ContextOf, actor: ActorOf) -> wire.UserPassword:
+    """Another role, disable or enable, a new password (administrators)."""
+    role = None if body.role is None else Role(body.role)
+    user, password = people.modify_user(
+        context, actor, user_id, role=role, disabled=body.disabled, reset_password=body.reset_password
+    )
+    return wire.UserPassword(user=wire.User.model_validate(user), password=password)
+
+
+@router.delete("/users/{user_id}", status_code=204)
+def delete_user(user_id: str, context: ContextOf, actor: ActorOf) -> None:
+    """Delete a user, its sessions and its access keys (administrators)."""
+    people.delete_user(context, actor, user_id)
+
+
+@router.get("/access-keys")
+def list_access_keys(context: ContextOf, actor: ActorOf) -> wire.Page[wire.AccessKey]:
+    """Every access key, with its last use to the minute (administrators)."""
+    return whole(wire.AccessKey, people.find_keys(context, actor))
+
+
+@router.post("/access-keys", status_code=201)
+def create_access_key(body: wire.AccessKeyCreate, context: ContextOf, actor: ActorOf) -> wire.AccessKeySecret:
+    """An access key of a user, limited to a role and to source networks if wanted (administrators)."""
+    key, secret = people.create_key(
+        context,
+        actor,
+        user_id=body.user_id,
+        name=body.name,
+        role=None if body.role is None else Role(body.role),
+        source_networks=body.source_networks,
+    )
+    return wire.AccessKeySecret(access_key=wire.AccessKey.model_validate(key), access_key_secret=secret)
+
+
+@router.patch("/access-keys/{access_key_id}")
+def switch_access_key(
+    access_key_id: str, body: wire.AccessKeySwitch, context: ContextOf, actor: ActorOf
+) -> wire.AccessKey:
+    """Disable or enable an access key (administrators)."""
+    return wire.AccessKey.model_validate(people.switch_key(context, actor, access_key_id, active=body.active))
+
+
+@router.delete("/access-keys/{access_key_id}", status_code=204)
+def delete_access_key(access_key_id: str, context: ContextOf, actor: ActorOf) -> None:
+    """Delete an access key (administrators)."""
+    people.delete_key(context, actor, access_key_id)
