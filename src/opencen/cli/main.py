@@ -6,6 +6,7 @@ import typer
 
 from opencen import __version__
 from opencen.cli import (
+    capacity,
     connections,
     console,
     gateway,
@@ -56,6 +57,7 @@ installation.add_to(app)
 app.add_typer(instances.app, name="instance")
 app.add_typer(networks.app, name="network")
 app.add_typer(packages.app, name="package")
+app.add_typer(capacity.app, name="capacity")
 app.add_typer(connections.app, name="connection")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(lab.app, name="lab")

@@ -31,6 +31,7 @@ OutputOption = Annotated[Output, typer.Option("--output", "-o", help="table for 
 
 _HINTS = {
     "BandwidthExceeded": "ask for less, delete or shrink another connection of the package, or resize the package",
+    "CapacityExceeded": "ask for less, or ask an administrator: see `opencen capacity list`",
     "PackageNotBound": "see `opencen package list`, then `opencen package bind PACKAGE INSTANCE`",
     "RegionWithoutNetwork": "see `opencen network list`, then `opencen instance attach INSTANCE NETWORK`",
     "Unauthenticated": "give --access-key-id and --access-key-secret, or --data DIR with the server's admin.json",

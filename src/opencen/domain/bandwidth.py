@@ -6,7 +6,12 @@ as a CHECK on the stored sum (`store/allocations.py`).
 
 from __future__ import annotations
 
-from opencen.domain.errors import BandwidthExceededError, BandwidthValueError, PackageShrinkError
+from opencen.domain.errors import (
+    BandwidthExceededError,
+    BandwidthValueError,
+    CapacityExceededError,
+    PackageShrinkError,
+)
 
 MBPS = 1_000_000
 """bit/s in one Mbit/s."""
@@ -41,6 +46,20 @@ def check_resize(package_id: str, *, bandwidth_mbps: int, allocated_mbps: int, a
         raise PackageShrinkError(
             package_id, bandwidth_mbps=bandwidth_mbps, allocated_mbps=allocated_mbps, asked_mbps=asked_mbps
         )
+
+
+def sold_after(area_a_id: str, area_b_id: str, *, capacity_mbps: int, sold_mbps: int, asked_mbps: int) -> int:
+    """What is sold between two areas once `asked_mbps` more is. Raises CapacityExceededError."""
+    if sold_mbps + asked_mbps > capacity_mbps:
+        raise CapacityExceededError(
+            area_a_id, area_b_id, capacity_mbps=capacity_mbps, sold_mbps=sold_mbps, asked_mbps=asked_mbps
+        )
+    return sold_mbps + asked_mbps
+
+
+def whole_mbps(value: int, most: int) -> int:
+    """`value`, when it is a whole number of Mbit/s from 0 to `most`. Raises BandwidthValueError."""
+    return _within(value, 0, most)
 
 
 def connection_mbps(value: int) -> int:

@@ -8,6 +8,7 @@
     ├── ConflictError                right in itself, but not in the present state   409
     │   ├── BandwidthExceededError   the sum of a package's connections would exceed it
     │   │   └── PackageShrinkError   a package would become smaller than what is allocated
+    │   ├── CapacityExceededError    packages between two areas would exceed the backbone there
     │   ├── PackageNotBoundError     no package of that pair of areas is bound
     │   ├── AreaPairTakenError       a package of that pair of areas is bound already
     │   ├── PackageBoundError        the package is bound (to this or another instance)
@@ -130,6 +131,26 @@ class PackageShrinkError(BandwidthExceededError):
             bandwidth_mbps=bandwidth_mbps,
             allocated_mbps=allocated_mbps,
             free_mbps=bandwidth_mbps - allocated_mbps,
+            asked_mbps=asked_mbps,
+        )
+
+
+class CapacityExceededError(ConflictError):
+    """The packages of all accounts between two areas would exceed the capacity declared there."""
+
+    code = "CapacityExceeded"
+
+    def __init__(self, area_a_id: str, area_b_id: str, *, capacity_mbps: int, sold_mbps: int, asked_mbps: int):
+        left_mbps = max(capacity_mbps - sold_mbps, 0)
+        super().__init__(
+            f"between {area_a_id} and {area_b_id}: capacity {capacity_mbps} Mbit/s, {sold_mbps} sold, "
+            f"{left_mbps} left, {asked_mbps} more asked",
+            field="bandwidth_mbps",
+            area_a_id=area_a_id,
+            area_b_id=area_b_id,
+            capacity_mbps=capacity_mbps,
+            sold_mbps=sold_mbps,
+            left_mbps=left_mbps,
             asked_mbps=asked_mbps,
         )
 

@@ -156,6 +156,20 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
+class Capacity:
+    """What the backbone carries between two areas (`area_a_id` <= `area_b_id`), and how much of it is sold."""
+
+    area_a_id: str
+    area_b_id: str
+    capacity_mbps: int
+    sold_mbps: int
+
+    @property
+    def left_mbps(self) -> int:
+        return self.capacity_mbps - self.sold_mbps
+
+
+@dataclass(frozen=True, slots=True)
 class VSwitch:
     """A part of a network's addresses, in one zone of its region."""
 

@@ -20,7 +20,7 @@ from opencen.domain.ids import new_id
 from opencen.domain.labels import ANY_LABELS, NO_LABELS, Labelled, Labels, WantedLabels
 from opencen.domain.names import checked_description, checked_name
 from opencen.domain.nouns import Actor, Package
-from opencen.services import grants, labels
+from opencen.services import capacities, grants, labels
 from opencen.services import instances as instance_service
 from opencen.services.context import Context
 from opencen.store import allocations, connections, packages, regions
@@ -72,6 +72,7 @@ def buy(
             expires_at=expires_at,
             resource_group_id=labels.stored_group(work.tx, actor, labelled.resource_group_id),
         )
+        capacities.sell(work, (first, second), package.bandwidth_mbps)
         packages.add(work.tx, package)
         labels.apply(work.tx, actor, Labelled.PACKAGE, package_id, labelled)
         work.tell(None, package)
@@ -148,6 +149,7 @@ def modify(
                 allocated_mbps=before.allocated_mbps,
                 asked_mbps=package_mbps(bandwidth_mbps),
             )
+            capacities.sell(work, (before.area_a_id, before.area_b_id), bandwidth_mbps - before.bandwidth_mbps)
             allocations.resize_package(work.tx, before, bandwidth_mbps)
             grants.settle(work, package_id, bandwidth_mbps)
         packages.change(
@@ -232,6 +234,7 @@ def delete(context: Context, actor: Actor, package_id: str) -> None:
                 package_id=package_id,
                 cen_id=package.cen_id,
             )
+        capacities.sell(work, (package.area_a_id, package.area_b_id), -package.bandwidth_mbps)
         packages.remove(work.tx, package_id)
         work.tell(package, None)
 

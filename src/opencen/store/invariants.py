@@ -13,6 +13,7 @@ from opencen.domain.geography import area_pair
 from opencen.domain.labels import Labelled
 from opencen.store.database import Transaction
 from opencen.store.schema import (
+    area_capacities,
     attachments,
     bandwidth_packages,
     control,
@@ -193,6 +194,20 @@ def _vswitches(tx: Transaction) -> Iterator[str]:
         taken[row.network_id].append(block)
 
 
+def _capacities(tx: Transaction) -> Iterator[str]:
+    """What is sold between two areas is the sum of the packages there, and does not exceed the capacity declared."""
+    sums: dict[tuple[str, str], int] = defaultdict(int)
+    for row in tx.execute(select(bandwidth_packages)):
+        sums[row.area_a_id, row.area_b_id] += row.bandwidth_mbps
+    for row in tx.execute(select(area_capacities)):
+        bought = sums[row.area_a_id, row.area_b_id]
+        name = f"between {row.area_a_id} and {row.area_b_id}"
+        if bought != row.sold_mbps:
+            yield f"{name}: {row.sold_mbps} Mbit/s stored as sold, the packages sum to {bought}"
+        if bought > row.capacity_mbps:
+            yield f"{name}: packages sum to {bought} Mbit/s of {row.capacity_mbps}"
+
+
 _CHECKS: tuple[Callable[[Transaction], Iterator[str]], ...] = (
     _sums,
     _bindings,
@@ -205,6 +220,7 @@ _CHECKS: tuple[Callable[[Transaction], Iterator[str]], ...] = (
     _revisions,
     _tags,
     _vswitches,
+    _capacities,
 )
 NAMES = tuple((check.__doc__ or "").strip() for check in _CHECKS)
 

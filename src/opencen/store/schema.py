@@ -197,6 +197,18 @@ bandwidth_packages = Table(
     Index(None, "account_id", "created_at", "id"),
 )
 
+area_capacities = Table(
+    "area_capacities",
+    main,
+    Column("area_a_id", ForeignKey("areas.id"), primary_key=True),
+    Column("area_b_id", ForeignKey("areas.id"), primary_key=True),
+    Column("capacity_mbps", BigInteger, nullable=False),
+    Column("sold_mbps", BigInteger, nullable=False),
+    CheckConstraint("area_a_id <= area_b_id", name="areas_sorted"),
+    CheckConstraint("sold_mbps >= 0 AND sold_mbps <= capacity_mbps", name="sold_within_capacity"),
+)
+"""What the backbone carries between two areas; `sold_mbps`: the sum of all accounts' packages there."""
+
 region_connections = Table(
     "region_connections",
     main,

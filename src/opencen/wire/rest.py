@@ -72,6 +72,20 @@ class Account(Given):
     created_at: datetime
 
 
+class Capacity(Given):
+    """What the backbone carries between two areas; `sold_mbps`: bought there by all accounts."""
+
+    area_a_id: str
+    area_b_id: str
+    capacity_mbps: int
+    sold_mbps: int
+    left_mbps: int
+
+
+class CapacityDeclare(Taken):
+    capacity_mbps: int
+
+
 class AccountCreate(Taken):
     name: str = Field(min_length=1, max_length=128)
 

@@ -1,4 +1,4 @@
-"""Accounts, users and access keys: for administrators."""
+"""Accounts, users, access keys and the backbone's capacity: for administrators."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from opencen.api.rest.answers import whole
 from opencen.api.rest.callers import ActorOf, ContextOf
 from opencen.domain.nouns import Role
-from opencen.services import people
+from opencen.services import capacities, people
 from opencen.wire import rest as wire
 
 router = APIRouter(tags=["accounts"])
@@ -82,3 +82,24 @@ def switch_access_key(
 def delete_access_key(access_key_id: str, context: ContextOf, actor: ActorOf) -> None:
     """Delete an access key (administrators)."""
     people.delete_key(context, actor, access_key_id)
+
+
+@router.get("/capacities")
+def list_capacities(context: ContextOf, actor: ActorOf) -> wire.Page[wire.Capacity]:
+    """What may be sold between areas, and what is; a pair that is not listed has no limit (administrators)."""
+    return whole(wire.Capacity, capacities.find_all(context, actor))
+
+
+@router.put("/capacities/{area_id}/{other_area_id}")
+def declare_capacity(
+    area_id: str, other_area_id: str, body: wire.CapacityDeclare, context: ContextOf, actor: ActorOf
+) -> wire.Capacity:
+    """Declare what may be sold between two areas; not less than is sold (administrators)."""
+    capacity = capacities.declare(context, actor, area_id, other_area_id, body.capacity_mbps)
+    return wire.Capacity.model_validate(capacity)
+
+
+@router.delete("/capacities/{area_id}/{other_area_id}", status_code=204)
+def withdraw_capacity(area_id: str, other_area_id: str, context: ContextOf, actor: ActorOf) -> None:
+    """No limit any more between two areas (administrators)."""
+    capacities.withdraw(context, actor, area_id, other_area_id)

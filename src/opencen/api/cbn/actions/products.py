@@ -33,6 +33,8 @@ CBN = Product(
         domain.TokenReusedError: Refusal("IdempotenceParam.NotMatch", 400),
         domain.SameRegionError: Refusal("ParameterIllegal.RegionId", 400),
         domain.BandwidthExceededError: Refusal("InvalidOperation.BwpBandwidthExceeded", 409),
+        # What the real service answers when it has nothing left to sell is not published; the family is its quotas'.
+        domain.CapacityExceededError: Refusal("QuotaExceeded.Bandwidth", 400),
         domain.PackageNotBoundError: Refusal("InvalidOperation.BwpForGeoSpanNotAssociated", 409),
         domain.AreaPairTakenError: Refusal("InvalidOperation.BwpForGeoSpanAlreadyAssociated", 409),
         domain.PackageBoundError: Refusal("InvalidOperation.BwpInstanceStatus", 409),
