@@ -13,6 +13,7 @@ from httpx import Response
 from starlette.testclient import TestClient
 
 from cbn_server import Caller, Server
+from opencen.api.cbn.actions import REGISTRY
 from opencen.api.cbn.app import CbnEndpoint
 from opencen.api.rest import connections, gateway_channel, installation, instances, networks, packages, people, sessions
 from opencen.domain.nouns import Role
@@ -262,3 +263,17 @@ def test_every_route_for_every_kind_of_caller(house: House) -> None:
                 known = house.send(key, method, theirs, body).json() if answer.content else {}
                 assert known["status"] == answer.json()["status"] == 404, cell
                 assert known["detail"].replace(cen_id, "x-unknown") == answer.json()["detail"], cell
+
+
+def test_every_action_of_the_rpc_api_refuses_a_revoked_key_and_nobody(house: House) -> None:
+    revoked = house.key(house.user("rpc-revoked", "operator")["user"]["id"])
+    house.ok("PATCH", f"/access-keys/{revoked[0]}", {"active": False})
+    caller = Caller(house.server.endpoint, *revoked)
+    actions = list(REGISTRY)
+    assert len(actions) > 50
+    for action in actions:
+        status, answer = caller.call(action.name, action.product.version)
+        assert (status, answer["Code"]) == (400, "InvalidAccessKeyId.Inactive"), action.name
+        named = {"Action": action.name, "Version": action.product.version, "Format": "JSON"}
+        nobody = house.client.get("/", params=named)
+        assert (nobody.status_code, nobody.json()["Code"]) == (400, "MissingParameter"), action.name
