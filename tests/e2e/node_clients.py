@@ -8,13 +8,12 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from sdk_clients import SdkRefusalError, Target
+from sdk_clients import VERSIONS, SdkRefusalError, Target
 
 FOLDER = Path(__file__).parent / "node"
 NODE_CLIENTS = ("pop-core GET", "pop-core POST", "openapi-client")
-_VERSIONS = {"cbn": "2017-09-12", "vpc": "2016-04-28"}
 _INSTALL_TIMEOUT_S = 170
 
 
@@ -42,6 +41,7 @@ class NodeClient:
     process: subprocess.Popen[str]
     client: str
     target: Target
+    older_names: ClassVar[bool] = False
 
     @classmethod
     def start(cls, client: str, target: Target) -> NodeClient:
@@ -71,7 +71,7 @@ class NodeClient:
             "address": f"{self.target.host}:{self.target.port}",
             "id": self.target.access_key_id,
             "secret": self.target.access_key_secret,
-            "version": _VERSIONS[product],
+            "version": VERSIONS[product],
             "region": "cn-hangzhou",
             "action": action,
             "params": parameters,

@@ -14,15 +14,27 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from alibabacloud_cbn20170912.client import Client as CbnClient
-from alibabacloud_tea_openapi.models import Config
+from alibabacloud_tea_openapi.client import Client as OpenApiClient
+from alibabacloud_tea_openapi.models import Config, OpenApiRequest, Params
+from alibabacloud_tea_openapi.utils import Utils
 from alibabacloud_vpc20160428.client import Client as VpcClient
 from aliyunsdkcore.acs_exception.exceptions import ServerException
 from aliyunsdkcore.client import AcsClient
+from aliyunsdkcore.request import CommonRequest
 from darabonba.exceptions import DaraException
 from darabonba.runtime import RuntimeOptions
 
 from opencen.testing import OpencenServer
 from servers import ServerProcess
+
+VERSIONS = {
+    "cbn": "2017-09-12",
+    "vpc": "2016-04-28",
+    "sts": "2015-04-01",
+    "location": "2015-06-12",
+    "bssopenapi": "2017-12-14",
+    "resourcemanager": "2020-03-31",
+}
 
 
 @dataclass(frozen=True)
@@ -63,13 +75,20 @@ class SdkRefusalError(Exception):
 
 
 class SdkClient(Protocol):
+    @property
+    def older_names(self) -> bool:
+        """Whether its parameters of lists have names of its own, in the plural."""
+        ...
+
     def call(self, product: str, action: str, **parameters: Any) -> dict[str, Any]:
-        """`product` is cbn or vpc; parameters have the wire's names. Raises SdkRefusalError."""
+        """`product` is one of VERSIONS; parameters have the wire's names. Raises SdkRefusalError."""
         ...
 
 
 class TeaClient:
     """alibabacloud-cbn20170912 and alibabacloud-vpc20160428: ACS3-HMAC-SHA256."""
+
+    older_names = False
 
     def __init__(self, target: Target, *, signature_algorithm: str | None = None) -> None:
         config = Config(
@@ -85,11 +104,15 @@ class TeaClient:
             "cbn": (CbnClient(config), importlib.import_module("alibabacloud_cbn20170912.models")),
             "vpc": (VpcClient(config), importlib.import_module("alibabacloud_vpc20160428.models")),
         }
+        self._generic = OpenApiClient(config)
+        self._scheme = target.scheme
 
     def call(self, product: str, action: str, **parameters: Any) -> dict[str, Any]:
-        client, models = self._clients[product]
-        request = getattr(models, f"{action}Request")().from_map(parameters)
         try:
+            if product not in self._clients:
+                return self._call_generic(product, action, parameters)
+            client, models = self._clients[product]
+            request = getattr(models, f"{action}Request")().from_map(parameters)
             answer = getattr(client, f"{_snake(action)}_with_options")(request, self._runtime)
         except DaraException as refusal:
             data = refusal.data or {}
@@ -97,9 +120,26 @@ class TeaClient:
         assert answer.status_code == 200
         return answer.body.to_map()
 
+    def _call_generic(self, product: str, action: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        params = Params(
+            action=action,
+            version=VERSIONS[product],
+            protocol=self._scheme,
+            pathname="/",
+            method="POST",
+            auth_type="AK",
+            style="RPC",
+            req_body_type="formData",
+            body_type="json",
+        )
+        answer = self._generic.call_api(params, OpenApiRequest(query=Utils.query(parameters)), self._runtime)
+        return dict(answer["body"])
+
 
 class CoreClient:
     """aliyun-python-sdk-cbn and -vpc over aliyun-python-sdk-core: version 1.0 in the query of a POST."""
+
+    older_names = True
 
     PACKAGES = {"cbn": "aliyunsdkcbn.request.v20170912", "vpc": "aliyunsdkvpc.request.v20160428"}  # noqa: RUF012
 
@@ -108,14 +148,21 @@ class CoreClient:
         self._by_region: dict[str, AcsClient] = {}
 
     def call(self, product: str, action: str, **parameters: Any) -> dict[str, Any]:
-        module = importlib.import_module(f"{self.PACKAGES[product]}.{action}Request")
-        request = getattr(module, f"{action}Request")()
-        request.set_endpoint(self._target.host)
+        client = self._in_region(parameters.pop("RegionId", "cn-hangzhou"))
+        if product in self.PACKAGES:
+            module = importlib.import_module(f"{self.PACKAGES[product]}.{action}Request")
+            request = getattr(module, f"{action}Request")()
+            for name, value in parameters.items():
+                getattr(request, f"set_{name}")(value)
+        else:
+            request = CommonRequest(version=VERSIONS[product], action_name=action, product=product)
+            request.set_method("POST")
+            for name, value in parameters.items():
+                request.add_query_param(name, value)
+        # CommonRequest's own set_endpoint is called set_domain.
+        (request.set_endpoint if product in self.PACKAGES else request.set_domain)(self._target.host)
         request.set_protocol_type(self._target.scheme)
         request.set_accept_format("JSON")
-        client = self._in_region(parameters.pop("RegionId", "cn-hangzhou"))
-        for name, value in parameters.items():
-            getattr(request, f"set_{name}")(value)
         try:
             return json.loads(client.do_action_with_exception(request))
         except ServerException as refusal:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sdk_clients import CoreClient, SdkClient, SdkRefusalError
+from sdk_clients import SdkClient, SdkRefusalError
 
 REGIONS = {
     "us-west-1": "10.1.0.0/16",
@@ -60,7 +60,7 @@ class Scenario:
 
     def _filter(self, filters: list[dict[str, Any]]) -> dict[str, Any]:
         """The older SDK's method for the parameter Filter is in the plural."""
-        return {"Filters" if isinstance(self.client, CoreClient) else "Filter": filters}
+        return {"Filters" if self.client.older_names else "Filter": filters}
 
     def attached_regions(self) -> set[str]:
         answer = self.client.call("cbn", "DescribeCenAttachedChildInstances", CenId=self.cen_id)

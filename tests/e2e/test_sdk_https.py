@@ -1,8 +1,8 @@
-"""The official SDKs, Python and Node, over HTTP and over HTTPS with a private authority."""
+"""The official Node SDKs over HTTP and over HTTPS with a private authority: repeats, and whom they trust."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +11,7 @@ from conftest import missing
 from node_clients import NODE_CLIENTS, NodeClient, install, node_missing
 from opencen import tls
 from opencen.testing import OpencenServer, running_opencen
-from sdk_clients import CoreClient, SdkClient, SdkRefusalError, Target, TeaClient
-from sdk_scenario import drive
-
-PYTHON_SDKS: dict[str, Callable[[Target], SdkClient]] = {
-    "alibabacloud-cbn20170912": TeaClient,
-    "aliyun-python-sdk-cbn": CoreClient,
-}
+from sdk_clients import SdkRefusalError, Target
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +34,6 @@ def node(request: pytest.FixtureRequest, target: Target) -> Iterator[NodeClient]
     client = NodeClient.start(request.param, target)
     yield client
     client.stop()
-
-
-@pytest.mark.parametrize("sdk", sorted(PYTHON_SDKS))
-def test_the_python_sdk_drives_the_scenario_over_https(secured: Target, sdk: str) -> None:
-    drive(PYTHON_SDKS[sdk](secured))
-
-
-def test_the_node_sdk_drives_the_scenario(node: NodeClient) -> None:
-    drive(node, says_status=node.client == "openapi-client")
 
 
 def test_the_node_sdk_tags_and_repeats(node: NodeClient) -> None:

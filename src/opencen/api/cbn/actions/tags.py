@@ -1,4 +1,4 @@
-"""Tags of CEN's things and of VPCs: TagResources, UntagResources, ListTagResources of both APIs."""
+"""Tags of CEN's things and of VPCs: TagResources, UntagResources (VPC: UnTagResources), ListTagResources."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def tag_vpc_resources(call: ServiceCall, given: TagResources) -> Answer:
     return _tag(call, given, VPC_KINDS)
 
 
-@VPC_ACTIONS.action("UntagResources")
+@VPC_ACTIONS.action("UnTagResources")
 def untag_vpc_resources(call: ServiceCall, given: UntagResources) -> Answer:
     return _untag(call, given, VPC_KINDS)
 
