@@ -194,6 +194,50 @@ def test_a_lower_revision_is_not_obeyed(setting: Setting) -> None:
     assert {report.applied_revision for report in setting.server.reports} == {7}
 
 
+def test_a_restart_does_not_make_it_obey_an_older_revision(setting: Setting, tmp_path: Path) -> None:
+    statefile.save(tmp_path, state(7, 10_000_000))
+
+    async def scenario(s: Setting) -> None:
+        for _ in range(2):
+            await s.server.news.put(state(3, 1_000_000))
+        await until(lambda: len(s.server.asked_after) == 3)
+
+    with capture_logs() as logs:
+        setting.run(scenario)
+    assert setting.rate_in_kernel_bps() == 10_000_000
+    assert any("accept-revision 3" in entry.get("reason", "") for entry in logs), "says what the operator can do"
+    saved = statefile.load(tmp_path, "gw-1")
+    assert saved is not None
+    assert saved.revision == 7
+
+
+def test_an_older_revision_is_applied_once_after_an_operator_has_accepted_it(setting: Setting, tmp_path: Path) -> None:
+    async def scenario(s: Setting) -> None:
+        await s.server.news.put(state(7, 10_000_000))
+        await until(lambda: s.server.reports)
+        statefile.accept(tmp_path, statefile.Acceptance(3, instead_of=7))
+        await s.server.news.put(state(2, 500_000))  # older than what was accepted
+        await s.server.news.put(state(4, 1_000_000))
+        await until(lambda: s.server.reports[-1].applied_revision == 4)
+        assert s.rate_in_kernel_bps() == 1_000_000
+        asked = len(s.server.asked_after)
+        await s.server.news.put(state(3, 500_000))
+        await until(lambda: len(s.server.asked_after) > asked)
+
+    setting.run(scenario)
+    assert setting.rate_in_kernel_bps() == 1_000_000, "the acceptance was used up"
+    assert statefile.acceptance(tmp_path) is None
+    assert setting.server.asked_after[:3] == [0, 7, 0], "a complete state is asked for"
+
+
+def test_an_acceptance_that_makes_no_sense_accepts_nothing(tmp_path: Path) -> None:
+    statefile.accept(tmp_path, statefile.Acceptance(3, instead_of=7))
+    assert statefile.acceptance(tmp_path) == statefile.Acceptance(3, instead_of=7)
+    for nonsense in ("", "[]", '{"revision": 3}', '{"revision": "x", "instead_of": 7}'):
+        (tmp_path / "accepted-revision.json").write_text(nonsense)
+        assert statefile.acceptance(tmp_path) is None
+
+
 @pytest.mark.usefixtures("quick_checks")
 def test_what_somebody_changed_by_hand_is_repaired_and_counted(setting: Setting) -> None:
     async def scenario(s: Setting) -> None:
@@ -221,6 +265,26 @@ def test_without_the_control_plane_it_applies_the_saved_state(setting: Setting, 
 
     setting.run(scenario)
     assert setting.server.asked_after[0] == 0, "the first answer must be complete"
+
+
+def test_the_saved_state_is_in_the_kernel_before_the_control_plane_is_asked(
+    setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statefile.save(tmp_path, state(5, 10_000_000))
+    rates_at_hello_bps: list[int | None] = []
+    hello = setting.server.hello
+
+    async def observed(said: Hello) -> Welcome:
+        rates_at_hello_bps.append(setting.rate_in_kernel_bps())
+        return await hello(said)
+
+    monkeypatch.setattr(setting.server, "hello", observed)
+
+    async def scenario(s: Setting) -> None:
+        await until(lambda: s.server.hellos)
+
+    setting.run(scenario)
+    assert rates_at_hello_bps == [10_000_000]
 
 
 def test_a_corrupt_saved_state_is_reported_and_ignored(setting: Setting, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from opencen.client import ApiError, ServerUnreachableError
-from opencen.gateway.follow import ControlPlaneError, HttpControlPlane, StaleStateError, backoff_s, merge
+from opencen.gateway.follow import ControlPlaneError, HttpControlPlane, backoff_s, merge
 from opencen.wire.gateway import GatewayState, InstanceState
 
 
@@ -39,11 +39,6 @@ def test_changes_replace_what_they_name_and_keep_the_rest() -> None:
 def test_a_full_answer_replaces_everything() -> None:
     held = merge(answer(1, "cen-a", full=True), answer(2, "cen-b", full=True))
     assert revisions(held) == {"cen-b": 2}
-
-
-def test_an_older_answer_is_stale() -> None:
-    with pytest.raises(StaleStateError, match="at revision 1, this gateway at 2"):
-        merge(answer(2, full=True), answer(1, full=True))
 
 
 def test_changes_to_nothing_held_are_no_answer() -> None:

@@ -235,6 +235,28 @@ def _status_rows(kernel: NetlinkKernel, gateway_id: str, saved: GatewayState | N
     return rows
 
 
+@app.command("accept-revision")
+def accept_revision(
+    revision: Annotated[int, typer.Argument(help="The control plane's revision, as the agent's log names it.", min=0)],
+    config: ConfigFile,
+) -> None:
+    """Let the control plane go back, once, to REVISION or later: it was restored from an older copy on purpose.
+
+    Until then the agent keeps what it holds and says "revision went backwards: not applied". It obeys within seconds.
+    """
+    loaded = _load(config)
+    saved = _saved(loaded)
+    if saved is None:
+        raise _stop(f"nothing is saved in {loaded.state_dir}: a restarted agent takes what the control plane has")
+    if revision >= saved.revision:
+        raise _stop(f"revision {revision} is not older than {saved.revision}, which is held: nothing to accept")
+    try:
+        statefile.accept(loaded.state_dir, statefile.Acceptance(revision, instead_of=saved.revision))
+    except OSError as error:
+        raise _stop(f"state_dir {loaded.state_dir}: {error.strerror}") from error
+    typer.echo(f"accepted: revision {revision} or later in place of {saved.revision}")
+
+
 @app.command()
 def purge(config: ConfigFile) -> None:
     """Remove everything that this gateway made from the kernel, give interfaces back, and forget the saved state.
@@ -252,4 +274,5 @@ def purge(config: ConfigFile) -> None:
         if outcome.refused:
             raise _stop("; ".join(f"{scope.namespace}: {reason}" for scope, reason in outcome.refused.items()))
         statefile.remove(loaded.state_dir)
+        statefile.forget_acceptance(loaded.state_dir)
     typer.echo(f"removed {len(names)} namespace{'s' if len(names) != 1 else ''}")

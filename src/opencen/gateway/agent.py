@@ -61,6 +61,7 @@ class Agent:
         self._lock = asyncio.Lock()
         self._wake_reporter = asyncio.Event()
         self._state: GatewayState | None = None
+        self._saved: GatewayState | None = None
         self._state_is_from_server = False
         self._must_say_hello = True
         self._watched = False
@@ -103,6 +104,8 @@ class Agent:
         condition = Condition("control plane")
         stale = Condition("revision")
         failures = 0
+        self._saved = self._load_saved()
+        await self._resume()
         while True:
             try:
                 if self._must_say_hello:
@@ -113,11 +116,12 @@ class Agent:
                 held = self._state if self._state_is_from_server else None
                 if news.gateway_id != self._site.gateway_id:
                     raise ControlPlaneError(f"the answer is for {news.gateway_id}, not for {self._site.gateway_id}")
+                self._check_not_behind(news)
                 state = merge(held, news)
             except ControlPlaneError as error:
                 condition.trouble("control plane does not answer", str(error))
                 self._must_say_hello = True
-                await self._resume_from_file()
+                await self._resume()
             except StaleStateError as error:
                 stale.trouble("revision went backwards: not applied", str(error))
             else:
@@ -152,8 +156,6 @@ class Agent:
             # a server that does not wait must not be asked without end
             await asyncio.sleep(_PAUSE_S)
             return True
-        if first and before is not None and state.revision < before.revision:
-            log.warning("control plane is behind the saved state", theirs=state.revision, saved=before.revision)
         if not news.full and not news.instances and not news.removed_cen_ids:
             self._state = state
             self._must_acknowledge = True
@@ -163,20 +165,37 @@ class Agent:
         if not await self._apply(state, touched, gone_before=before, removed_cen_ids=news.removed_cen_ids, save=True):
             return False
         self._state_is_from_server = True
+        if before is not None and state.revision < before.revision:
+            log.warning("older revision applied, as accepted", revision=state.revision, before=before.revision)
+            statefile.forget_acceptance(self._state_dir)
         return True
 
-    async def _resume_from_file(self) -> None:
-        if self._state is not None:
+    def _check_not_behind(self, news: GatewayState) -> None:
+        """Raises StaleStateError for an older revision, unless an operator has accepted it.
+
+        A complete state is asked for next: changes to a state that the control plane has forgotten would be of no use.
+        """
+        held = self._state or self._saved
+        if held is None or news.revision >= held.revision:
             return
+        acceptance = statefile.acceptance(self._state_dir)
+        if news.full and acceptance is not None and acceptance.covers(held.revision, news.revision):
+            return
+        self._state_is_from_server = False
+        raise StaleStateError(news.revision, held.revision)
+
+    def _load_saved(self) -> GatewayState | None:
         try:
-            state = statefile.load(self._state_dir, self._site.gateway_id)
+            return statefile.load(self._state_dir, self._site.gateway_id)
         except statefile.CorruptStateError as error:
             log.error("saved state is ignored", reason=str(error))  # noqa: TRY400
-            state = None
-        if state is None:
-            return
-        log.info("applying the saved state", revision=state.revision)
-        await self._apply(state, None)
+            return None
+
+    async def _resume(self) -> None:
+        """Before the control plane is asked: after a reboot, limits and tunnels do not wait for it."""
+        if self._state is None and self._saved is not None:
+            log.info("applying the saved state", revision=self._saved.revision)
+            await self._apply(self._saved, None)
 
     def _save(self, state: GatewayState) -> None:
         """Before anything of it is acknowledged: a restart must not bring back a rate that others were given."""

@@ -29,6 +29,12 @@ class ControlPlaneError(Exception):
 class StaleStateError(Exception):
     """The control plane is behind what this gateway has already applied: it was restored from an old copy, perhaps."""
 
+    def __init__(self, theirs: int, held: int) -> None:
+        super().__init__(
+            f"the control plane is at revision {theirs}, this gateway at {held}; traffic goes on as it is. If the "
+            f"control plane was restored on purpose, run: opencen gateway accept-revision {theirs} --config FILE"
+        )
+
 
 class ControlPlane(Protocol):
     """What the agent needs of the control plane."""
@@ -81,9 +87,7 @@ async def _asked(
 
 
 def merge(held: GatewayState | None, news: GatewayState) -> GatewayState:
-    """All that is wanted now, from what was held and an answer. Raises StaleStateError, ControlPlaneError."""
-    if held is not None and news.revision < held.revision:
-        raise StaleStateError(f"the control plane is at revision {news.revision}, this gateway at {held.revision}")
+    """All that is wanted now, from what was held and an answer. Raises ControlPlaneError."""
     if news.full:
         return news
     if held is None:

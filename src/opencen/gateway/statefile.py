@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,18 @@ from pydantic import ValidationError
 from opencen.wire.gateway import GatewayState
 
 NAME: Final = "state.json"
+_ACCEPTANCE_NAME: Final = "accepted-revision.json"
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """An operator's word that the control plane may go back, from what was held to `revision` or later."""
+
+    revision: int
+    instead_of: int
+
+    def covers(self, held_revision: int, their_revision: int) -> bool:
+        return self.instead_of <= held_revision and self.revision <= their_revision
 
 
 class CorruptStateError(Exception):
@@ -22,14 +35,17 @@ class CorruptStateError(Exception):
 def save(state_dir: Path, state: GatewayState) -> None:
     """Replace the file at once and durably. Raises OSError."""
     body = state.model_dump_json()
-    content = json.dumps({"sha256": sha256(body.encode()).hexdigest(), "state": body})
-    temporary = state_dir / f".{NAME}.new"
+    _write(state_dir, NAME, json.dumps({"sha256": sha256(body.encode()).hexdigest(), "state": body}))
+
+
+def _write(state_dir: Path, name: str, content: str) -> None:
+    temporary = state_dir / f".{name}.new"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(state_dir / NAME)
+    temporary.replace(state_dir / name)
     folder = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
@@ -57,3 +73,21 @@ def load(state_dir: Path, gateway_id: str) -> GatewayState | None:
 
 def remove(state_dir: Path) -> None:
     (state_dir / NAME).unlink(missing_ok=True)
+
+
+def accept(state_dir: Path, acceptance: Acceptance) -> None:
+    """Keep it for the agent, which obeys it once. Raises OSError."""
+    _write(state_dir, _ACCEPTANCE_NAME, json.dumps(asdict(acceptance)))
+
+
+def acceptance(state_dir: Path) -> Acceptance | None:
+    """What was accepted and not yet used; None also for a file that makes no sense: nothing is accepted by accident."""
+    try:
+        content = json.loads((state_dir / _ACCEPTANCE_NAME).read_text())
+        return Acceptance(int(content["revision"]), int(content["instead_of"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def forget_acceptance(state_dir: Path) -> None:
+    (state_dir / _ACCEPTANCE_NAME).unlink(missing_ok=True)
