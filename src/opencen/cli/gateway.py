@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ from opencen.gateway.kernel.netlink import NetlinkKernel
 from opencen.gateway.meters import in_all
 from opencen.gateway.plan import namespace_name, namespace_prefix, tunnel_name
 from opencen.gateway.probe import MissingCapabilityError, probe
+from opencen.gateway.readiness import findings, is_able
 from opencen.wire.gateway import Capabilities, GatewayState
 
 app = typer.Typer(
@@ -177,6 +179,27 @@ def probe_command(output: Output = "table") -> None:
     for name, value in capabilities.model_dump().items():
         table.add_row(name, value)
     Console().print(table)
+
+
+@app.command()
+def check(output: Output = "table") -> None:
+    """Tell whether this host can be a gateway, what is missing, and the command that gets it.
+
+    Needs no configuration, and changes nothing. Exit status 1: something is missing that a gateway cannot do without.
+    """
+    try:
+        found = findings(probe())
+    except MissingCapabilityError as error:
+        found = findings(error)
+    if output == "json":
+        typer.echo(json.dumps([asdict(finding) for finding in found], indent=2))
+    else:
+        for finding in found:
+            typer.echo(f"{finding.verdict:<16} {finding.subject}: {finding.found}")
+            if finding.remedy:
+                typer.echo(f"{'':<16} get it: {finding.remedy}")
+    if not is_able(found):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -20,22 +20,37 @@ _DEVICE: Final = Device(vni=(1 << 24) - 1, local="192.0.2.1", remote="192.0.2.2"
 
 
 class MissingCapabilityError(Exception):
-    """The kernel lacks something that a gateway cannot do without; the text names it and what the kernel said."""
+    """The host lacks something that a gateway cannot do without; the text names it and what the kernel said."""
+
+    def __init__(self, subject: str, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.subject = subject
+        self.remedy = remedy
 
 
 def probe() -> Capabilities:
     """Try, and leave nothing behind. Needs root. Raises MissingCapabilityError."""
     if os.geteuid() != 0:
-        raise MissingCapabilityError("a gateway needs root: it makes network namespaces and devices")
+        raise MissingCapabilityError(
+            "root",
+            "a gateway needs root: it makes network namespaces and devices",
+            "run the same command with sudo",
+        )
     if shutil.which("ip") is None:
-        raise MissingCapabilityError("a gateway needs the program ip (package iproute2)")
+        raise MissingCapabilityError(
+            "ip", "a gateway needs the program ip (package iproute2)", "apt-get install iproute2"
+        )
     name = f"opencen-probe-{os.getpid()}"
     kernel = NetlinkKernel(name, _DEVICE.local)
     scope = ops.Scope(name)
     try:
         made = kernel.apply([ops.CreateNamespace(scope)])
         if made.refused:
-            raise MissingCapabilityError(f"network namespaces: {made.refused[scope]}")
+            raise MissingCapabilityError(
+                "network namespaces",
+                f"network namespaces: {made.refused[scope]}",
+                "use a host or a virtual machine of its own, or a privileged container",
+            )
         return Capabilities(
             kernel=os.uname().release, leaf_queue=_leaf_queue(kernel, name), encryption=_encryption(name)
         )
@@ -52,9 +67,9 @@ def _leaf_queue(kernel: NetlinkKernel, namespace: str) -> str:
         if refused is None:
             return kind
         if not refused.startswith(ops.PutLeaf.__name__):
-            raise MissingCapabilityError(_named(refused))
+            raise lacking(refused)
         reason = refused
-    raise MissingCapabilityError(_named(reason))
+    raise lacking(reason)
 
 
 def _build(kernel: NetlinkKernel, namespace: str, leaf_queue: str) -> str | None:
@@ -70,12 +85,21 @@ def _build(kernel: NetlinkKernel, namespace: str, leaf_queue: str) -> str | None
     return outcome.refused.get(scope)
 
 
-def _named(refused: str) -> str:
-    """A refusal in the words of the feature that is missing."""
-    features = {"CreateTunnel": "VXLAN devices", "PutRoot": "HTB (sch_htb)", "AddClass": "HTB (sch_htb)"}
-    features |= {"PutLeaf": "a FIFO queue", "AddFilter": "u32 filters (cls_u32)"}
+_FEATURES: Final = {
+    "CreateTunnel": ("VXLAN devices", "vxlan"),
+    "PutRoot": ("HTB (sch_htb)", "sch_htb"),
+    "AddClass": ("HTB (sch_htb)", "sch_htb"),
+    "PutLeaf": ("a FIFO queue", "sch_fifo"),
+    "AddFilter": ("u32 filters (cls_u32)", "cls_u32"),
+}
+
+
+def lacking(refused: str) -> MissingCapabilityError:
+    """A refusal in the words of the feature that is missing, with the command that loads it."""
     operation, _, reason = refused.partition(": ")
-    return f"this kernel lacks {features.get(operation, operation)}: {reason}"
+    feature, module = _FEATURES.get(operation, (operation, ""))
+    remedy = f"modprobe {module}" if module else ""
+    return MissingCapabilityError(feature, f"this kernel lacks {feature}: {reason}", remedy)
 
 
 def _encryption(namespace: str) -> str:

@@ -1,0 +1,56 @@
+"""Whether a host can be a gateway, said for a person: what works, what is missing, and the command that gets it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from opencen.gateway.probe import LEAF_QUEUES, MissingCapabilityError
+from opencen.wire.gateway import Capabilities
+
+Verdict = Literal["works", "could be better", "missing"]
+
+_FAIR_QUEUES: Final = LEAF_QUEUES[:-1]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a gateway needs or is better with. `remedy` is empty when it works or when nothing is to do."""
+
+    subject: str
+    verdict: Verdict
+    found: str
+    remedy: str = ""
+
+
+def findings(probed: Capabilities | MissingCapabilityError) -> list[Finding]:
+    """What a probe's outcome means. A probe stops at the first thing missing, so that is then the only finding."""
+    if isinstance(probed, MissingCapabilityError):
+        return [Finding(probed.subject, "missing", str(probed), probed.remedy)]
+    return [
+        Finding("kernel", "works", f"{probed.kernel}: namespaces, VXLAN, HTB and u32 filters"),
+        _leaf_queue(probed.leaf_queue),
+        _encryption(probed.encryption),
+    ]
+
+
+def _leaf_queue(found: str) -> Finding:
+    if found in _FAIR_QUEUES:
+        return Finding("queue", "works", found)
+    return Finding(
+        "queue",
+        "could be better",
+        f"{found}: limits hold, but one flow of a link can delay the others",
+        " or ".join(f"modprobe sch_{kind}" for kind in _FAIR_QUEUES),
+    )
+
+
+def _encryption(found: str) -> Finding:
+    consequence = "links are plain VXLAN and not encrypted: use them over private circuits only"
+    if found == "none":
+        return Finding("encryption", "could be better", f"no WireGuard on this host, and {consequence}")
+    return Finding("encryption", "could be better", f"{found} is here, not used by this version; {consequence}")
+
+
+def is_able(found: list[Finding]) -> bool:
+    return all(finding.verdict != "missing" for finding in found)

@@ -1,0 +1,64 @@
+"""Before a host becomes a gateway, a person is told what works, what is missing and how to get it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from opencen.cli import gateway
+from opencen.gateway.kernel import operations as ops
+from opencen.gateway.probe import MissingCapabilityError, lacking
+from opencen.gateway.readiness import findings, is_able
+from opencen.wire.gateway import Capabilities
+
+
+def capabilities(leaf_queue: str = "fq_codel", encryption: str = "none") -> Capabilities:
+    return Capabilities(kernel="6.1.0", leaf_queue=leaf_queue, encryption=encryption)
+
+
+def test_a_fair_queue_works_and_a_fifo_could_be_better() -> None:
+    verdicts = {queue: findings(capabilities(queue))[1].verdict for queue in ("cake", "fq_codel", "bfifo")}
+    assert verdicts == {"cake": "works", "fq_codel": "works", "bfifo": "could be better"}
+
+
+def test_a_host_with_only_a_fifo_can_still_be_a_gateway() -> None:
+    found = findings(capabilities("bfifo"))
+    assert is_able(found)
+    assert found[1].remedy == "modprobe sch_cake or modprobe sch_fq_codel"
+
+
+@pytest.mark.parametrize("encryption", ["none", "wireguard", "wireguard-go"])
+def test_nobody_is_told_that_links_are_encrypted(encryption: str) -> None:
+    assert "not encrypted" in findings(capabilities(encryption=encryption))[2].found
+
+
+@pytest.mark.parametrize(
+    ("operation", "module"),
+    [(ops.CreateTunnel, "vxlan"), (ops.PutRoot, "sch_htb"), (ops.PutLeaf, "sch_fifo"), (ops.AddFilter, "cls_u32")],
+)
+def test_what_the_kernel_refuses_comes_with_its_words_and_the_module(operation: type, module: str) -> None:
+    (finding,) = findings(lacking(f"{operation.__name__}: Operation not supported"))
+    assert finding.verdict == "missing"
+    assert "Operation not supported" in finding.found
+    assert finding.remedy == f"modprobe {module}"
+
+
+def test_the_command_exits_1_where_something_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_ip() -> Capabilities:
+        raise MissingCapabilityError("ip", "a gateway needs the program ip", "apt-get install iproute2")
+
+    monkeypatch.setattr(gateway, "probe", without_ip)
+    table = CliRunner().invoke(gateway.app, ["check"])
+    assert table.exit_code == 1
+    assert "get it: apt-get install iproute2" in table.stdout
+    (finding,) = json.loads(CliRunner().invoke(gateway.app, ["check", "-o", "json"]).stdout)
+    assert finding["verdict"] == "missing"
+
+
+def test_the_command_exits_0_where_a_gateway_can_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "probe", capabilities)
+    done = CliRunner().invoke(gateway.app, ["check"])
+    assert done.exit_code == 0
+    assert "works            queue: fq_codel" in done.stdout
