@@ -230,6 +230,21 @@ def test_an_older_revision_is_applied_once_after_an_operator_has_accepted_it(set
     assert setting.server.asked_after[:3] == [0, 7, 0], "a complete state is asked for"
 
 
+def test_a_revision_that_changes_nothing_here_is_saved_too(setting: Setting, tmp_path: Path) -> None:
+    """What an operator accepts is compared with the saved revision: it must be the one that the agent holds."""
+
+    async def scenario(s: Setting) -> None:
+        await s.server.news.put(state(7, 10_000_000))
+        await s.server.news.put(state(9, 10_000_000, full=False, cen_ids=()))
+        await until(lambda: s.server.reports and s.server.reports[-1].applied_revision == 9)
+
+    setting.run(scenario)
+    saved = statefile.load(tmp_path, "gw-1")
+    assert saved is not None
+    assert saved.revision == 9
+    assert [instance.cen_id for instance in saved.instances] == ["cen-a"]
+
+
 def test_an_acceptance_that_makes_no_sense_accepts_nothing(tmp_path: Path) -> None:
     statefile.accept(tmp_path, statefile.Acceptance(3, instead_of=7))
     assert statefile.acceptance(tmp_path) == statefile.Acceptance(3, instead_of=7)

@@ -157,6 +157,7 @@ class Agent:
             await asyncio.sleep(_PAUSE_S)
             return True
         if not news.full and not news.instances and not news.removed_cen_ids:
+            await self._in_kernel_thread(lambda: self._save(state))
             self._state = state
             self._must_acknowledge = True
             self._wake_reporter.set()
