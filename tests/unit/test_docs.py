@@ -12,6 +12,7 @@ from typer.main import get_command
 from opencen.api.rest import problems
 from opencen.cli.main import app
 from opencen.domain import errors
+from opencen.gateway.exposition import LinkMetrics
 from opencen.serve import Metrics
 from opencen.services.context import Context
 
@@ -42,7 +43,9 @@ def test_every_refusal_of_the_rest_api_is_documented_with_its_status() -> None:
 def test_every_metric_is_documented_and_every_documented_one_exists(context: Context) -> None:
     described = set(re.findall(r"^\| `(opencen_\w+)`", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE))
     real = {
-        f"{family.name}{'_total' if family.type == 'counter' else ''}" for family in Metrics(context).registry.collect()
+        f"{family.name}{'_total' if family.type == 'counter' else ''}"
+        for registry in (Metrics(context).registry, LinkMetrics().registry)
+        for family in registry.collect()
     }
     assert described == real
 

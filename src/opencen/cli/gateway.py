@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from opencen.client import AsyncClient
-from opencen.gateway import shaping, statefile
+from opencen.gateway import exposition, shaping, statefile
 from opencen.gateway.agent import Agent
 from opencen.gateway.config import ConfigError, GatewayConfig, load
 from opencen.gateway.follow import ANSWER_TIMEOUT_S, WAIT_S, HttpControlPlane
@@ -47,6 +47,8 @@ _EXAMPLE = """The configuration file, in TOML:
     endpoint = "192.0.2.1"                  # this gateway's underlay address
 
     state_dir = "/var/lib/opencen-gateway"
+
+    metrics_listen = "127.0.0.1:9410"       # optional: /metrics for Prometheus
 
     [[networks]]
 
@@ -123,17 +125,36 @@ def run(
     credential_file: Annotated[str | None, typer.Option(help="Instead of the file's credential_file.")] = None,
     endpoint: Annotated[str | None, typer.Option(help="Instead of the file's endpoint.")] = None,
     state_dir: Annotated[str | None, typer.Option(help="Instead of the file's state_dir.")] = None,
+    metrics_listen: Annotated[
+        str | None, typer.Option(help="Answer Prometheus here, without credentials, like 127.0.0.1:9410.")
+    ] = None,
 ) -> None:
     """Run the agent in the foreground. SIGHUP reads the file's networks again.
 
     SIGTERM and Ctrl-C stop the agent and leave the kernel as it is: traffic goes on at the rates that are set.
     To remove everything, stop it and run `opencen gateway purge`.
     """
-    overrides = {"server": server, "credential_file": credential_file, "endpoint": endpoint, "state_dir": state_dir}
+    overrides = {
+        "server": server,
+        "credential_file": credential_file,
+        "endpoint": endpoint,
+        "state_dir": state_dir,
+        "metrics_listen": metrics_listen,
+    }
     loaded = _load(config, **overrides)
     _configure_logging()
     with _only_agent(loaded):
         asyncio.run(_run(config, loaded, _probed(), overrides))
+
+
+@contextmanager
+def _metrics_served(agent: Agent, config: GatewayConfig) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exposition.served(agent.metrics, config.metrics_listen))
+        except OSError as error:
+            raise _stop(f"metrics_listen {config.metrics_listen}: {error.strerror or error}") from error
+        yield
 
 
 async def _run(path: Path, config: GatewayConfig, capabilities: Capabilities, overrides: dict[str, str | None]) -> None:
@@ -162,7 +183,8 @@ async def _run(path: Path, config: GatewayConfig, capabilities: Capabilities, ov
     loop.add_signal_handler(signal.SIGHUP, reload)
     log.info("started", gateway=config.gateway_id, server=config.server, **capabilities.model_dump())
     try:
-        await agent.run(stop)
+        with _metrics_served(agent, config):
+            await agent.run(stop)
     finally:
         await control_plane.aclose()
         kernel.close()

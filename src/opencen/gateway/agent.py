@@ -18,6 +18,7 @@ import structlog
 from opencen import __version__
 from opencen.gateway import statefile
 from opencen.gateway.converge import Converger, Round
+from opencen.gateway.exposition import LinkMetrics
 from opencen.gateway.follow import (
     WAIT_S,
     Condition,
@@ -51,6 +52,7 @@ class Agent:
         state_dir: Path,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.metrics = LinkMetrics()
         self._site = site
         self._capabilities = capabilities
         self._converger = Converger(kernel)
@@ -250,12 +252,15 @@ class Agent:
         refused = {scope.namespace.removeprefix(prefix) for scope in done.refused}
         wanted = {instance.cen_id for instance in state.instances}
         self._removed = (self._removed | deleted | gone) - wanted - refused
+        self.metrics.forget_all_but(wanted)
 
     def _note(self, cen_id: str, done: Round) -> None:
         if self._state is None:
             return
         instance = next(item for item in self._state.instances if item.cen_id == cen_id)
-        self._touched[cen_id] = self._converger.report(instance, done, self._site, self._clock())
+        report = self._converger.report(instance, done, self._site, self._clock())
+        self._touched[cen_id] = report
+        self.metrics.note(report)
 
     async def _converge(self, state: GatewayState, cen_ids: Sequence[str] | None) -> Round:
         site = self._site

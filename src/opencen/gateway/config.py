@@ -13,9 +13,18 @@ from opencen.client import Credential
 from opencen.gateway.plan import DeclaredNetwork, Site
 
 DEFAULT_STATE_DIR: Final = "/var/lib/opencen-gateway"
-_KEYS: Final = {"server", "credential_file", "endpoint", "state_dir", "underlay_namespace", "networks"}
+_KEYS: Final = {
+    "server",
+    "credential_file",
+    "endpoint",
+    "state_dir",
+    "underlay_namespace",
+    "metrics_listen",
+    "networks",
+}
 _NETWORK_KEYS: Final = {"network", "interface", "address"}
 _INTERFACE_NAME_MAX: Final = 15
+_PORT_MAX: Final = 65535
 
 
 class ConfigError(Exception):
@@ -24,7 +33,10 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class GatewayConfig:
-    """`underlay_namespace` names the network namespace that holds `endpoint`; None: the one the agent runs in."""
+    """`underlay_namespace` names the network namespace that holds `endpoint`; None: the one the agent runs in.
+
+    `metrics_listen` is where Prometheus may ask, address and port; None: nowhere.
+    """
 
     server: str
     credential: Credential
@@ -32,6 +44,7 @@ class GatewayConfig:
     state_dir: Path
     networks: tuple[DeclaredNetwork, ...]
     underlay_namespace: str | None = None
+    metrics_listen: tuple[str, int] | None = None
 
     @property
     def gateway_id(self) -> str:
@@ -60,6 +73,7 @@ def load(path: Path, overrides: Mapping[str, str | None] | None = None) -> Gatew
         state_dir=Path(_text(path, values, "state_dir", DEFAULT_STATE_DIR)),
         networks=_networks(path, values.get("networks", [])),
         underlay_namespace=_text(path, values, "underlay_namespace", "") or None,
+        metrics_listen=_listen(path, _text(path, values, "metrics_listen", "")),
     )
 
 
@@ -92,6 +106,19 @@ def _endpoint(path: Path, value: str) -> str:
         return str(ip_address(value))
     except ValueError as error:
         raise ConfigError(f"{path}: endpoint {value!r} is not an IP address") from error
+
+
+def _listen(path: Path, value: str) -> tuple[str, int] | None:
+    if not value:
+        return None
+    host, _, port = value.rpartition(":")
+    try:
+        address = ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError as error:
+        raise ConfigError(f"{path}: metrics_listen {value!r} must be like 127.0.0.1:9410") from error
+    if not (port.isascii() and port.isdigit()) or int(port) > _PORT_MAX:
+        raise ConfigError(f"{path}: metrics_listen {value!r} must end with a port from 0 to {_PORT_MAX}")
+    return str(address), int(port)
 
 
 def _networks(path: Path, rows: object) -> tuple[DeclaredNetwork, ...]:
