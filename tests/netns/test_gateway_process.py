@@ -10,10 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from opencen.gateway import shaping, statefile
 from opencen.gateway.kernel.model import SET_CLASS
+from opencen.gateway.meters import in_all
 from opencen.gateway.probe import LEAF_QUEUES
 from support import Gateway, Probe, TwoRegions, inside, require_namespaces, run
 
@@ -46,7 +49,7 @@ class AgentProcess:
         self.config.write_text(
             f'server = "unix:{folder}/nobody.sock"\ncredential_file = "{credential}"\n'
             f'endpoint = "{gateway.endpoint}"\nstate_dir = "{folder}"\n'
-            f'underlay_namespace = "{gateway.underlay}"\n{networks}'
+            f'underlay_namespace = "{gateway.underlay}"\nmetrics_listen = "127.0.0.1:0"\n{networks}'
         )
         statefile.save(folder, gateway.state())
         self.log = folder / "log"
@@ -59,6 +62,17 @@ class AgentProcess:
         with self.log.open("w") as log:
             self.process = subprocess.Popen([*OPENCEN_GATEWAY, "run", "--config", str(self.config)], stderr=log)
         wait_until(lambda: '"applied"' in self.log.read_text(), self.log.read_text)
+
+    def scraped(self) -> dict[str, float]:
+        """What Prometheus would read of the one link, by metric."""
+        logged = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        port = next(entry["port"] for entry in logged if entry["event"] == "answers Prometheus")
+        page = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+        samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+        return {sample.name.removeprefix("opencen_gateway_"): sample.value for sample in samples}
+
+    def wait_for_bytes(self, sent_bytes: int) -> None:
+        wait_until(lambda: self.scraped()["sent_bytes_total"] >= sent_bytes, lambda: str(self.scraped()))
 
     def end(self, number: int) -> None:
         self.process.send_signal(number)
@@ -100,6 +114,27 @@ def test_a_killed_agent_resumes_from_the_kernel_and_no_packet_is_lost(regions: T
     grown = after.counters[SET_CLASS].sent_packets - before.counters[SET_CLASS].sent_packets
     assert grown >= sent, "the class that counted before still counts"
     assert '"operations": 0' in agent.log.read_text()
+
+
+def test_what_prometheus_reads_is_what_the_kernel_counts_also_after_the_agent_was_killed(
+    regions: TwoRegions, agent: AgentProcess
+) -> None:
+    west, east = regions.host(regions.west, "cen-a"), regions.host(regions.east, "cen-a")
+    for _ in range(2):
+        before = in_all(regions.west.tunnel("cen-a").counters)
+        receiver = Probe(east, "receive", "3")
+        Probe(west, "send", "10.2.0.10", "972", "500", "2").result()
+        receiver.result()
+        kernel = in_all(regions.west.tunnel("cen-a").counters)
+        assert kernel.sent_packets - before.sent_packets >= 500
+        agent.wait_for_bytes(kernel.sent_bytes)
+        scraped = agent.scraped()
+        assert scraped["sent_bytes_total"] == kernel.sent_bytes
+        assert scraped["sent_packets_total"] == kernel.sent_packets
+        assert scraped["dropped_packets_total"] == kernel.dropped_packets
+        assert scraped["limit_bps"] == SET_BPS
+        agent.end(signal.SIGKILL)
+        agent.start()
 
 
 def test_the_probe_names_a_leaf_queue_and_leaves_nothing_behind() -> None:

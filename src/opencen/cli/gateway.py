@@ -151,9 +151,11 @@ def run(
 def _metrics_served(agent: Agent, config: GatewayConfig) -> Iterator[None]:
     with ExitStack() as stack:
         try:
-            stack.enter_context(exposition.served(agent.metrics, config.metrics_listen))
+            port = stack.enter_context(exposition.served(agent.metrics, config.metrics_listen))
         except OSError as error:
             raise _stop(f"metrics_listen {config.metrics_listen}: {error.strerror or error}") from error
+        if port is not None:
+            structlog.get_logger().info("answers Prometheus", port=port)
         yield
 
 
