@@ -115,9 +115,12 @@ def test_a_wrong_password_slows_the_next_answer(server: TestClient) -> None:
     started = time.monotonic()
     assert log_on(server).status_code == 201
     assert time.monotonic() - started >= 0.9
-    started = time.monotonic()
-    log_on(server)
-    assert time.monotonic() - started < 0.9
+    durations_s = []
+    for _ in range(3):
+        started = time.monotonic()
+        log_on(server)
+        durations_s.append(time.monotonic() - started)
+    assert min(durations_s) < 0.9
 
 
 def test_a_session_is_no_credential_of_a_gateway(server: TestClient) -> None:

@@ -86,6 +86,7 @@ def join_transit_routers(client: SdkClient) -> None:
     for router_id in routers.values():
         call("cbn", "DeleteTransitRouter", TransitRouterId=router_id)
     call("cbn", "UnassociateCenBandwidthPackage", CenId=cen_id, CenBandwidthPackageId=package_id)
+    call("cbn", "DeleteCenBandwidthPackage", CenBandwidthPackageId=package_id)
     call("cbn", "DeleteCen", CenId=cen_id)
 
 
@@ -212,7 +213,7 @@ def ask_around(client: SdkClient) -> None:
     regions = call("vpc", "DescribeRegions")["Regions"]["Region"]
     assert {WEST, EAST} <= {region["RegionId"] for region in regions}
     zones = call("vpc", "DescribeZones", RegionId=EAST)["Zones"]["Zone"]
-    assert all(zone["ZoneId"].startswith(EAST) for zone in zones)
+    assert {zone["ZoneId"][: len(EAST)] for zone in zones} == {EAST}
     assert call("sts", "GetCallerIdentity")["AccountId"]
     (endpoint,) = call("location", "DescribeEndpoints", Id=EAST, ServiceCode="cbn")["Endpoints"]["Endpoint"]
     assert endpoint["Endpoint"].startswith("127.0.0.1")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from node_clients import NODE_CLIENTS, NodeClient, install, node_missing
 from opencen import tls
 from opencen.api.cbn.actions import REGISTRY
 from opencen.testing import OpencenServer, running_opencen
-from sdk_clients import VERSIONS, CoreClient, SdkClient, Target, TeaClient
+from sdk_clients import VERSIONS, CoreClient, SdkClient, SdkRefusalError, Target, TeaClient
 from sdk_operations import (
     ask_around,
     grant_and_revoke,
@@ -72,12 +74,26 @@ def sdk(request: pytest.FixtureRequest, target: Target) -> Iterator[SdkClient]:
     if request.param in CLIENTS:
         yield CLIENTS[request.param](target)
         return
+    with running_node(request.param, target) as client:
+        yield client
+
+
+@pytest.fixture(params=NODE_CLIENTS)
+def node(request: pytest.FixtureRequest, target: Target) -> Iterator[NodeClient]:
+    with running_node(request.param, target) as client:
+        yield client
+
+
+@contextmanager
+def running_node(name: str, target: Target) -> Iterator[NodeClient]:
     if node_missing():
         missing(node_missing())
     install()
-    client = NodeClient.start(request.param, target)
-    yield client
-    client.stop()
+    client = NodeClient.start(name, target)
+    try:
+        yield client
+    finally:
+        client.stop()
 
 
 def test_the_sdk_drives_every_operation(sdk: SdkClient) -> None:
@@ -88,3 +104,24 @@ def test_the_sdk_drives_every_operation(sdk: SdkClient) -> None:
         operate(client)
     served = {(action.product.version, action.name) for action in REGISTRY}
     assert served - client.called == set()
+
+
+def test_the_node_sdk_tags_and_repeats(node: NodeClient) -> None:
+    tag = {"Key": "team", "Value": "net ü&="}
+    once = {"Name": "node", "ClientToken": f"node-{node.client}-{node.target.scheme}", "Tag": [tag]}
+    cen_id = node.call("cbn", "CreateCen", **once)["CenId"]
+    assert node.call("cbn", "CreateCen", **once)["CenId"] == cen_id
+    listed = node.call("cbn", "ListTagResources", ResourceType="cen", ResourceId=[cen_id])
+    (found,) = listed["TagResources"]["TagResource"]
+    assert (found["TagKey"], found["TagValue"]) == ("team", "net ü&=")
+    with pytest.raises(SdkRefusalError) as refused:
+        node.call("cbn", "CreateCen", **{**once, "Name": "another"})
+    assert refused.value.code == "IdempotenceParam.NotMatch"
+    node.call("cbn", "DeleteCen", CenId=cen_id)
+
+
+def test_a_client_that_does_not_trust_the_authority_is_told_so(secured: Target, tmp_path: Path) -> None:
+    other, _ = tls.init(tmp_path, ["127.0.0.1"])
+    stranger = Target(secured.port, secured.access_key_id, secured.access_key_secret, ca=other.ca)
+    with running_node("pop-core GET", stranger) as client, pytest.raises(SdkRefusalError, match="certificate"):
+        client.call("cbn", "DescribeCens")
