@@ -29,6 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opencen import __version__
 from opencen.api.cbn.app import CbnEndpoint, is_rpc_request
+from opencen.api.cbn.protocol.decode import MAX_BODY_BYTES
 from opencen.changes.feed import Change, ChangeFeed
 from opencen.domain.errors import UnavailableError
 from opencen.services import gateways, geography, identities
@@ -36,7 +37,6 @@ from opencen.services.context import Context
 from opencen.services.vault import Vault
 from opencen.store.database import Database
 
-MAX_BODY_BYTES = 1 << 20
 MAX_REPORT_BYTES = 1 << 24
 """A gateway's report has some 250 bytes for each of its links."""
 _COLLECT_EVERY = (50_000, 20, 20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from opencen.console.backend import Json, Rest
@@ -211,30 +212,31 @@ def _enforced_cells(visit: Visit, connection: Json, side: Json) -> Row:
     }
 
 
+def _facts(visit: Visit, gateway: Json) -> dict[str, str]:
+    texts = visit.texts
+    capabilities = gateway["capabilities"]
+    return {
+        "gateways.state": f"{texts('gateways.' + gateway['liveness'])} · {seen_text(visit, gateway)}",
+        "gateways.revision": revision_text(texts, gateway),
+        "gateways.drift": str(gateway["repairs"]),
+        "gateways.endpoint": gateway["endpoint"] or NOTHING,
+        "gateways.version": gateway["agent_version"] or NOTHING,
+        "gateways.capabilities": f"{capabilities.get('kernel', NOTHING)} · {capability_text(texts, capabilities)}",
+        "gateways.networks": ", ".join(f"{name} ({link})" for name, link in gateway["declared_networks"]) or NOTHING,
+    }
+
+
 async def build_one(visit: Visit, gateway_id: str) -> None:
     """The page of one gateway."""
     texts = visit.texts
     values: dict[str, Text] = {}
-
-    def facts(gateway: Json) -> dict[str, str]:
-        capabilities = gateway["capabilities"]
-        return {
-            "gateways.state": f"{texts('gateways.' + gateway['liveness'])} · {seen_text(visit, gateway)}",
-            "gateways.revision": revision_text(texts, gateway),
-            "gateways.drift": str(gateway["repairs"]),
-            "gateways.endpoint": gateway["endpoint"] or NOTHING,
-            "gateways.version": gateway["agent_version"] or NOTHING,
-            "gateways.capabilities": f"{capabilities.get('kernel', NOTHING)} · {capability_text(texts, capabilities)}",
-            "gateways.networks": ", ".join(f"{name} ({link})" for name, link in gateway["declared_networks"])
-            or NOTHING,
-        }
 
     def told(now: dict[str, str], _: Any) -> None:
         for key, value in now.items():
             values[key].set_text(value)
 
     view: View[dict[str, str]] = View(
-        visit.view_key("gateway"), facts, lambda before, now: None if before == now else now
+        visit.view_key("gateway"), partial(_facts, visit), lambda before, now: None if before == now else now
     )
     gateway = await visit.rest.get(f"/v1/gateways/{gateway_id}")
     shown, _ = await visit.follow(Question.of(f"/v1/gateways/{gateway_id}", every_s=_EVERY_S), view, told)
