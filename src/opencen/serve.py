@@ -34,6 +34,7 @@ from opencen.changes.feed import Change, ChangeFeed
 from opencen.domain.errors import UnavailableError
 from opencen.services import gateways, geography, identities
 from opencen.services.context import Context
+from opencen.services.duties import Duty, Leader
 from opencen.services.vault import Vault
 from opencen.store.database import Database
 
@@ -41,6 +42,8 @@ MAX_REPORT_BYTES = 1 << 24
 """A gateway's report has some 250 bytes for each of its links."""
 _COLLECT_EVERY = (50_000, 20, 20)
 """Python's default looks after 700 allocations, which with a hundred open pages was a third of what they cost."""
+DUTIES: tuple[Duty, ...] = ()
+"""What one server process does in the background for all of them."""
 _LISTEN_AGAIN_S = 1.0
 _SHUTDOWN_S = 1
 _log = structlog.get_logger()
@@ -120,6 +123,12 @@ class Metrics:
         self.rpc_seconds = Histogram(
             "opencen_rpc_duration_seconds", "Time to answer an RPC call", ("product", "action"), registry=self.registry
         )
+        self.duty_runs = Counter(
+            "opencen_duty_runs_total", "Runs of background duties", ("duty", "outcome"), registry=self.registry
+        )
+        self.duties_leader = Gauge(
+            "opencen_duties_leader", "Whether this process does the background duties", registry=self.registry
+        )
         gateways_live = Gauge("opencen_gateways", "Registered gateways", registry=self.registry)
         gateways_live.set_function(lambda: len(gateways.find_all(context)))
         Gauge("opencen_build_info", "Version", ("version",), registry=self.registry).labels(__version__).set(1)
@@ -127,6 +136,9 @@ class Metrics:
     def observe(self, product: str, action: str, code: str, duration_s: float) -> None:
         self.rpc_calls.labels(product, action, code).inc()
         self.rpc_seconds.labels(product, action).observe(duration_s)
+
+    def observe_duty(self, duty: str, outcome: str) -> None:
+        self.duty_runs.labels(duty, outcome).inc()
 
 
 class _Front:
@@ -212,8 +224,12 @@ def make_app(context: Context, *, with_console: bool = False) -> ASGIApp:
         stop = threading.Event()
         if not context.database.is_sqlite:
             threading.Thread(target=_follow_other_servers, args=(context, stop), daemon=True).start()
+        leader = Leader(context, DUTIES, observe=metrics.observe_duty)
+        metrics.duties_leader.set_function(lambda: float(leader.leading))
+        leader.start()
         yield
         stop.set()
+        await to_thread.run_sync(leader.stop)
 
     rest_api = _Late(lambda: _rest_app(context))
     rest = Starlette(

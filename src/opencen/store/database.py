@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -188,6 +188,10 @@ class Database:
         """The same stores; but whatever is read from or written to `main` takes part in `tx`."""
         return _Joined(self, tx)
 
+    def guarded(self, check: Callable[[Transaction], None]) -> Database:
+        """The same stores; but each transaction on `main` begins with `check`, and is undone when that raises."""
+        return _Guarded(self, check)
+
     def notify(self, tx: Transaction, payload: str) -> None:
         """Tell the other servers, when this transaction commits. On SQLite there are none."""
         if not self._sqlite:
@@ -231,6 +235,22 @@ class _Joined(Database):
     def write(self) -> Iterator[Transaction]:
         with self._tx.begin_nested():
             yield self._tx
+
+
+class _Guarded(Database):
+    """Whose writes are refused when something is not so any more: for work whose right to go on may have ended."""
+
+    def __init__(self, whole: Database, check: Callable[[Transaction], None]) -> None:
+        super().__init__(whole._main, whole._volatile)
+        self._main_writer = whole._main_writer
+        self._volatile_writer = whole._volatile_writer
+        self._check = check
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        with super().write() as tx:
+            self._check(tx)
+            yield tx
 
 
 @contextmanager

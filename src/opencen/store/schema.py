@@ -45,6 +45,16 @@ control = Table(
     CheckConstraint("id = 1", name="one_row"),
 )
 
+duty_lease = Table(
+    "duty_lease",
+    main,
+    Column("id", Integer, primary_key=True),
+    Column("holder", String),
+    Column("beat", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+"""The server process that does the background duties; it counts `beat` up for as long as it lives."""
+
 accounts = Table(
     "accounts",
     main,
