@@ -15,6 +15,7 @@ from opencen.cli import (
     lab,
     networks,
     packages,
+    plans,
     serving,
     tls,
     up,
@@ -54,6 +55,7 @@ serving.add_to(app)
 app.command("console")(console.console)
 app.command("up")(up.up)
 installation.add_to(app)
+plans.add_to(app)
 app.add_typer(instances.app, name="instance")
 app.add_typer(networks.app, name="network")
 app.add_typer(packages.app, name="package")

@@ -25,7 +25,9 @@
     │   ├── RouterExistsError        the region has a transit router already
     │   ├── RouterInUseError         the transit router still has networks or connections
     │   ├── GrantExistsError         the network is granted to the instance already
-    │   └── NotGrantedError          the network's account has not granted it to the instance
+    │   ├── NotGrantedError          the network's account has not granted it to the instance
+    │   ├── PlanRefusedError         a plan cannot be carried out; nothing of it was
+    │   ├── PlanSettledError         a plan was confirmed or rolled back already
     │   └── TokenReusedError         a client token was used for another call
     ├── EditConflictError            somebody else changed it meanwhile (If-Match)   412
     ├── UnauthenticatedError         no or wrong credentials                         401
@@ -39,6 +41,7 @@ them; the message says the same to a person.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 
@@ -255,6 +258,25 @@ class NotGrantedError(ConflictError):
     """The account that owns the network has not granted it to this CEN instance."""
 
     code = "NotGranted"
+
+
+class PlanRefusedError(ConflictError):
+    """A plan cannot be carried out; `refusals` says everything that stands in its way."""
+
+    code = "PlanRefused"
+
+    def __init__(self, refusals: Sequence[DomainError]) -> None:
+        count = "one thing stands" if len(refusals) == 1 else f"{len(refusals)} things stand"
+        super().__init__(
+            f"{count} in the way of this plan, nothing was changed: {'; '.join(item.message for item in refusals)}",
+            refusals=[{"code": item.code, "message": item.message, **item.numbers} for item in refusals],
+        )
+
+
+class PlanSettledError(ConflictError):
+    """A plan that was confirmed or rolled back awaits nothing any more."""
+
+    code = "PlanSettled"
 
 
 class TokenReusedError(ConflictError):

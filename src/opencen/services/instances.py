@@ -11,7 +11,7 @@ from opencen.domain.names import checked_description, checked_name
 from opencen.domain.nouns import Actor, Instance
 from opencen.services import labels
 from opencen.services.context import Context
-from opencen.store import control, instances, links, networks, remainders
+from opencen.store import control, instances, links, networks, plans, remainders
 from opencen.store.database import Transaction
 from opencen.store.records import Listing, Page
 
@@ -121,6 +121,7 @@ def delete(context: Context, actor: Actor, cen_id: str) -> None:
             )
         remainders.keep_instance(work.tx, cen_id, work.revision())
         links.remove_instance(work.tx, cen_id)
+        plans.forget(work.tx, cen_id)
         instances.remove(work.tx, cen_id)
         work.touch(cen_id, control.regions_of_instance(work.tx, cen_id))
         work.tell(instance, None)

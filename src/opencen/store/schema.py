@@ -413,6 +413,25 @@ audit_events = Table(
     Index(None, "account_id", "id"),
 )
 
+plan_versions = Table(
+    "plan_versions",
+    main,
+    Column("cen_id", ForeignKey("instances.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("applied_at", UtcDateTime, nullable=False),
+    Column("user_id", String, nullable=False),
+    Column("username", String, nullable=False),
+    Column("note", String, nullable=False),
+    Column("before", JSON, nullable=False),
+    Column("after", JSON, nullable=False),
+    Column("bought_package_ids", JSON, nullable=False),
+    Column("state", String, nullable=False),
+    Column("confirm_by", UtcDateTime, index=True),
+    Column("outcome", String, nullable=False),
+)
+"""Plans that were applied. `confirm_by` is there while one awaits its confirmation, and at no other time."""
+
 nonces = Table(
     "nonces",
     volatile,

@@ -13,6 +13,7 @@ from opencen.api.rest import (
     networks,
     packages,
     people,
+    plans,
     problems,
     sessions,
 )
@@ -40,6 +41,6 @@ def make_rest_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for module in (instances, networks, packages, connections, installation, people, sessions, gateway_channel):
+    for module in (instances, networks, packages, connections, plans, installation, people, sessions, gateway_channel):
         app.include_router(module.router)
     return app
