@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from browser.fake_gateways import FakeGateways
 from browser.served import REGIONS, get, make_network, send, set_connection
-from browser.viewer import CHROMIUM_ARGUMENTS, Viewer
+from browser.viewer import CHROMIUM_ARGUMENTS, Viewer, plan_edge
 from servers import ServerProcess, running_server
 
 TARGET = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
@@ -75,6 +75,18 @@ def dialog(path: str, button: str, *, type_mbps: str | None = None) -> Callable[
     return show
 
 
+def plan(cen_id: str) -> Callable[[Viewer], None]:
+    """Shows a plan that is being made on the map."""
+
+    def show(viewer: Viewer) -> None:
+        page(f"/instances/{cen_id}?tab=plan", ".oc-map-edge")(viewer)
+        for region_id, mbps in (("cn-hangzhou", "80"), ("cn-shanghai", "90"), ("cn-shenzhen", "0")):
+            plan_edge(viewer, f"{region_id}:us-west-1", mbps)
+        viewer.page.locator("tbody tr").nth(2).wait_for()
+
+    return show
+
+
 def scenes(server: ServerProcess, cen_id: str) -> dict[str, Callable[[Viewer], None]]:
     """What is taken, by the name of its file."""
     gateway_id = get(server, "/v1/gateways")["items"][0]["id"]
@@ -85,6 +97,7 @@ def scenes(server: ServerProcess, cen_id: str) -> dict[str, Callable[[Viewer], N
         "instance-packages": page(f"/instances/{cen_id}?tab=packages"),
         "instance-connections": page(connections, ".oc-use [class=is-full]"),
         "instance-map": page(f"/instances/{cen_id}?tab=map", ".oc-map-edge.is-full"),
+        "instance-plan": plan(cen_id),
         "instance-audit": page(f"/instances/{cen_id}?tab=audit"),
         "set-region-connection": dialog(connections, "Set Region Connection"),
         "refusal": dialog(connections, "Modify", type_mbps="130"),

@@ -104,8 +104,14 @@ def test_the_id_of_an_instance_leads_to_its_page_with_its_tabs(viewer: Viewer, c
     page = viewer.go("/instances?search=tabs")
     page.get_by_role("link", name=made["cen_id"]).click()
     tabs = page.get_by_role("navigation", name="Parts of this instance").get_by_role("link")
-    expect(tabs).to_have_text(["Networks4", "Bandwidth Packages1", "Region Connections0", "Map", "Audit"])
-    for name, tab in (("Networks", "networks"), ("Bandwidth Packages", "packages"), ("Map", "map"), ("Audit", "audit")):
+    expect(tabs).to_have_text(["Networks4", "Bandwidth Packages1", "Region Connections0", "Map", "Plan", "Audit"])
+    for name, tab in (
+        ("Networks", "networks"),
+        ("Bandwidth Packages", "packages"),
+        ("Map", "map"),
+        ("Plan", "plan"),
+        ("Audit", "audit"),
+    ):
         tabs.filter(has_text=name).click()
         expect(page).to_have_url(re.compile(f"tab={tab}"))
         expect(tabs.filter(has_text=name)).to_have_attribute("aria-current", "page")

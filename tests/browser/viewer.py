@@ -82,3 +82,12 @@ class Viewer:
 
     def button(self, name: str, **options: Any) -> Locator:
         return self.page.get_by_role("button", name=name, **options)
+
+
+def plan_edge(viewer: Viewer, edge_id: str, mbps: str) -> None:
+    """Give a connection of the plan's map another bandwidth."""
+    viewer.page.locator(f'[data-edge="{edge_id}"]').click()
+    dialog = viewer.dialog()
+    dialog.get_by_role("spinbutton", name="Planned bandwidth").fill(mbps)
+    dialog.get_by_role("button", name="OK").click()
+    expect(dialog).to_be_hidden()

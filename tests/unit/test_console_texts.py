@@ -24,6 +24,8 @@ COMPUTED = (
     r"gateways\.(renew|release|remove)(\.text)?",
     r"gateways\.(endpoint|version|networks)",
     r"map\.(idle|low|high|full)",
+    r"plan\.(same|goes|shrinks|grows|appears|package|connection)",
+    r"plan\.key\.\w+",
     r"audit\.(done|refused)",
     r"error\..+",
     r"reason\..+",

@@ -44,7 +44,7 @@ class Rest:
         answer: Json = await self._client.request("GET", path, params=given)
         return answer
 
-    async def send(self, method: str, path: str, body: Json | None = None, *, version: int | None = None) -> Json:
+    async def send(self, method: str, path: str, body: Json | None = None, *, version: int | str | None = None) -> Json:
         """A request that changes something; `version` is what the viewer last saw (0: nothing was there)."""
         if_match = None if version is None else f'"{version}"'
         answer: Json | None = await self._client.request(method, path, body=body, if_match=if_match)

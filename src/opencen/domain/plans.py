@@ -290,8 +290,8 @@ def _misfits(
             allocated_after_set(
                 name,
                 bandwidth_mbps=budget.after_mbps,
-                allocated_mbps=0,
-                own_mbps=0,
+                allocated_mbps=budget.allocated_before_mbps,
+                own_mbps=budget.allocated_before_mbps,
                 asked_mbps=budget.allocated_after_mbps,
             )
         except DomainError as refusal:

@@ -11,7 +11,7 @@ from opencen.console.backend import Json
 from opencen.console.frame import PREFIX, Visit
 from opencen.console.guide import Step, show_steps
 from opencen.console.live import Question, View
-from opencen.console.pages import audit, connections, instances, map_tab, networks, packages
+from opencen.console.pages import audit, connections, instances, map_tab, networks, packages, plan_tab
 from opencen.console.pages.instances import instance_path, title_of
 from opencen.console.widgets import Text, box, button, link
 
@@ -21,6 +21,7 @@ TABS: Mapping[str, Tab] = {
     "packages": packages.build_tab,
     "connections": connections.build_tab,
     "map": map_tab.build_tab,
+    "plan": plan_tab.build_tab,
     "audit": audit.build_tab,
 }
 DEFAULT_TAB = "connections"

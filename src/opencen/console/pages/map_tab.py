@@ -33,43 +33,42 @@ def use_of(connection: Json) -> tuple[float | None, str]:
     return (fraction if measured else None), level
 
 
+@dataclass(frozen=True)
+class Edge:
+    """A connection as it is drawn: its line, what its tag says in two lines, and the sentence for a screen reader."""
+
+    id: str
+    ends: tuple[str, str]
+    mbps: int
+    level: str
+    tag: str
+    note: str
+    label: str
+
+
 def picture(visit: Visit, connections: Sequence[Json], present: Sequence[str]) -> Row:
-    """What the map shows, as the component takes it."""
-    texts = visit.texts
-    ends = {item[end] for item in connections for end in ("region_a_id", "region_b_id")}
+    """What the map shows of connections that are set."""
+    widest_note = visit.texts("map.use", percent=100)
+    return draw(visit, [_edge(visit, item) for item in connections], present, widest_note)
+
+
+def _edge(visit: Visit, connection: Json) -> Edge:
+    ends = (connection["region_a_id"], connection["region_b_id"])
+    mbps, use = connection["bandwidth_mbps"], _use_text(visit, connection)
+    label = visit.texts("map.edge", a=visit.region(ends[0]), b=visit.region(ends[1]), mbps=mbps, use=use)
+    return Edge(connection["id"], ends, mbps, use_of(connection)[1], f"{mbps} Mbit/s", use, label)
+
+
+def draw(visit: Visit, edges: Sequence[Edge], present: Sequence[str], widest_note: str) -> Row:
+    """The picture of these connections and of all `present` regions, as the component takes it."""
+    ends = {region_id for edge in edges for region_id in edge.ends}
     area_of = {region_id: visit.regions[region_id]["area_id"] for region_id in {*present, *ends}}
-    inner = {
-        area_of[item["region_a_id"]]
-        for item in connections
-        if area_of[item["region_a_id"]] == area_of[item["region_b_id"]]
-    }
+    inner = {area_of[edge.ends[0]] for edge in edges if area_of[edge.ends[0]] == area_of[edge.ends[1]]}
     layout = lay_out(area_of, frozenset(inner))
-    most_mbps = max((item["bandwidth_mbps"] for item in connections), default=1)
-    lines = curves(layout.nodes, [(item["region_a_id"], item["region_b_id"]) for item in connections])
-    tags = [(f"{item['bandwidth_mbps']} Mbit/s", _use_text(visit, item)) for item in connections]
-    widths = [tag_width(tag, texts("map.use", percent=100)) for tag, _ in tags]
+    most_mbps = max((edge.mbps for edge in edges), default=1)
+    lines = curves(layout.nodes, [edge.ends for edge in edges])
+    widths = [tag_width(edge.tag, widest_note) for edge in edges]
     places = place_tags(list(zip(lines, widths, strict=True)), list(layout.nodes.values()))
-    edges = [
-        {
-            "id": item["id"],
-            "d": line.path,
-            "w": line_width(item["bandwidth_mbps"], most_mbps),
-            "level": use_of(item)[1],
-            "t": tag,
-            "use": use,
-            "tw": width,
-            "x": round(place[0], 1),
-            "y": round(place[1], 1),
-            "label": texts(
-                "map.edge",
-                a=visit.region(item["region_a_id"]),
-                b=visit.region(item["region_b_id"]),
-                mbps=item["bandwidth_mbps"],
-                use=use,
-            ),
-        }
-        for item, line, (tag, use), width, place in zip(connections, lines, tags, widths, places, strict=True)
-    ]
     return {
         "width": layout.width,
         "height": layout.height,
@@ -80,7 +79,21 @@ def picture(visit: Visit, connections: Sequence[Json], present: Sequence[str]) -
             {"id": key, "x": b.x, "y": b.y, "w": b.w, "h": b.h, "t": visit.region(key), "sub": key}
             for key, b in layout.nodes.items()
         ],
-        "edges": edges,
+        "edges": [
+            {
+                "id": edge.id,
+                "d": line.path,
+                "w": line_width(edge.mbps, most_mbps),
+                "level": edge.level,
+                "t": edge.tag,
+                "use": edge.note,
+                "tw": width,
+                "x": round(place[0], 1),
+                "y": round(place[1], 1),
+                "label": edge.label,
+            }
+            for edge, line, width, place in zip(edges, lines, widths, places, strict=True)
+        ],
     }
 
 
