@@ -139,8 +139,8 @@ def roll_back(context: Context, actor: Actor, cen_id: str, number: int, *, why: 
     return get(context, actor, cen_id, number)
 
 
-def roll_back_due(context: Context) -> int:
-    """Roll back what should have been confirmed by now, in the name of those who applied it. How many there were."""
+def roll_back_due(context: Context) -> None:
+    """Roll back what should have been confirmed by now, in the name of those who applied it."""
     with context.database.read() as tx:
         found = plans.due(tx, context.clock())
     for version in found:
@@ -151,7 +151,6 @@ def roll_back_due(context: Context) -> int:
             continue
         except DomainError as refusal:
             _give_up(context, actor, version, refusal)
-    return len(found)
 
 
 def _give_up(context: Context, actor: Actor, version: Version, refusal: DomainError) -> None:

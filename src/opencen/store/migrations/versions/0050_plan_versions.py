@@ -6,7 +6,7 @@ from alembic import op
 from opencen.store.types import UtcDateTime
 
 revision = "0050"
-down_revision = "0007"
+down_revision = "0040"
 
 
 def upgrade() -> None:
