@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from fastapi.routing import APIRoute
 from httpx import Response
 from starlette.testclient import TestClient
 
 from cbn_server import Caller, Server
-from opencen.api.cbn.actions import REGISTRY
 from opencen.api.cbn.app import CbnEndpoint
-from opencen.api.rest import connections, gateway_channel, installation, instances, networks, packages, people, sessions
 from opencen.domain.nouns import Role
 from opencen.serve import make_app, open_context
 
@@ -146,134 +142,3 @@ def test_one_administrator_always_remains(house: House) -> None:
         assert house.send(house.admin, "PATCH", f"/users/{own_id}", change).json()["code"] == "Conflict"
     assert house.send(house.admin, "DELETE", f"/users/{own_id}").status_code == 409
     house.ok("GET", "/users")
-
-
-PUBLIC, VIEWER, OPERATOR, ADMINISTRATOR, GATEWAY = "public", "viewer", "operator", "administrator", "gateway"
-PAIR = "/instances/{cen_id}/region-connections/{region_id}/{other_region_id}"
-ROUTES: dict[tuple[str, str], tuple[str, Any]] = {
-    ("POST", "/accounts"): (ADMINISTRATOR, {"name": "x"}),
-    ("GET", "/accounts"): (ADMINISTRATOR, None),
-    ("GET", "/users"): (ADMINISTRATOR, None),
-    ("POST", "/users"): (ADMINISTRATOR, {"username": "x", "role": "viewer", "account_id": "acc-x"}),
-    ("PATCH", "/users/{user_id}"): (ADMINISTRATOR, {}),
-    ("DELETE", "/users/{user_id}"): (ADMINISTRATOR, None),
-    ("GET", "/access-keys"): (ADMINISTRATOR, None),
-    ("POST", "/access-keys"): (ADMINISTRATOR, {"user_id": "usr-x"}),
-    ("PATCH", "/access-keys/{access_key_id}"): (ADMINISTRATOR, {"active": True}),
-    ("DELETE", "/access-keys/{access_key_id}"): (ADMINISTRATOR, None),
-    ("GET", "/capacities"): (ADMINISTRATOR, None),
-    ("PUT", "/capacities/{area_id}/{other_area_id}"): (ADMINISTRATOR, {"capacity_mbps": 5}),
-    ("DELETE", "/capacities/{area_id}/{other_area_id}"): (ADMINISTRATOR, None),
-    ("GET", "/check"): (ADMINISTRATOR, None),
-    ("POST", "/regions"): (ADMINISTRATOR, {"id": "x", "name": "x", "area_id": "nowhere"}),
-    ("POST", "/gateways"): (ADMINISTRATOR, {"region_id": "nowhere"}),
-    ("DELETE", "/gateways/{gateway_id}"): (ADMINISTRATOR, None),
-    ("POST", "/gateways/{gateway_id}/token"): (ADMINISTRATOR, None),
-    ("POST", "/gateways/{gateway_id}/release"): (ADMINISTRATOR, None),
-    ("GET", "/areas"): (VIEWER, None),
-    ("GET", "/regions"): (VIEWER, None),
-    ("GET", "/me"): (VIEWER, None),
-    ("GET", "/gateways"): (VIEWER, None),
-    ("GET", "/gateways/{gateway_id}"): (VIEWER, None),
-    ("GET", "/audit"): (VIEWER, None),
-    ("GET", "/changes"): (VIEWER, None),
-    ("GET", "/sessions"): (VIEWER, None),
-    ("DELETE", "/sessions/{session_id}"): (VIEWER, None),
-    ("POST", "/sessions"): (PUBLIC, {"username": "nobody", "password": "x"}),
-    ("POST", "/instances"): (OPERATOR, {"name": "x"}),
-    ("GET", "/instances"): (VIEWER, None),
-    ("GET", "/instances/{cen_id}"): (VIEWER, None),
-    ("PATCH", "/instances/{cen_id}"): (OPERATOR, {}),
-    ("DELETE", "/instances/{cen_id}"): (OPERATOR, None),
-    ("POST", "/instances/{cen_id}/attachments"): (OPERATOR, {"network_id": "vpc-x"}),
-    ("GET", "/instances/{cen_id}/attachments"): (VIEWER, None),
-    ("DELETE", "/instances/{cen_id}/attachments/{network_id}"): (OPERATOR, None),
-    ("GET", "/instances/{cen_id}/grants"): (VIEWER, None),
-    ("POST", "/networks"): (OPERATOR, {"region_id": "nowhere", "cidr_blocks": ["10.0.0.0/8"]}),
-    ("GET", "/networks"): (VIEWER, None),
-    ("GET", "/networks/{network_id}"): (VIEWER, None),
-    ("PATCH", "/networks/{network_id}"): (OPERATOR, {}),
-    ("DELETE", "/networks/{network_id}"): (OPERATOR, None),
-    ("POST", "/networks/{network_id}/grants"): (OPERATOR, {"cen_id": "cen-x", "cen_account_number": 1}),
-    ("GET", "/networks/{network_id}/grants"): (VIEWER, None),
-    ("DELETE", "/networks/{network_id}/grants/{cen_id}"): (OPERATOR, None),
-    ("POST", "/bandwidth-packages"): (
-        OPERATOR,
-        {"area_a_id": "China", "area_b_id": "nowhere", "bandwidth_mbps": 2},
-    ),
-    ("GET", "/bandwidth-packages"): (VIEWER, None),
-    ("GET", "/bandwidth-packages/{package_id}"): (VIEWER, None),
-    ("PATCH", "/bandwidth-packages/{package_id}"): (OPERATOR, {}),
-    ("DELETE", "/bandwidth-packages/{package_id}"): (OPERATOR, None),
-    ("PUT", "/bandwidth-packages/{package_id}/binding"): (OPERATOR, {"cen_id": "cen-x"}),
-    ("DELETE", "/bandwidth-packages/{package_id}/binding"): (OPERATOR, None),
-    ("GET", "/region-connections"): (VIEWER, None),
-    ("GET", PAIR): (VIEWER, None),
-    ("PUT", PAIR): (OPERATOR, {"bandwidth_mbps": 2}),
-    ("DELETE", PAIR): (OPERATOR, None),
-    ("POST", "/gateway/hello"): (GATEWAY, None),
-    ("GET", "/gateway/state"): (GATEWAY, None),
-    ("POST", "/gateway/report"): (GATEWAY, None),
-}
-"""What each route asks of its caller at least, and a body of the right form. A new route needs its row."""
-
-
-def real_routes() -> set[tuple[str, str]]:
-    modules = (connections, gateway_channel, installation, instances, networks, packages, people, sessions)
-    found = [route for module in modules for route in module.router.routes if isinstance(route, APIRoute)]
-    return {(method, route.path) for route in found for method in route.methods}
-
-
-def test_every_route_has_its_row() -> None:
-    assert real_routes() == set(ROUTES)
-
-
-def test_every_route_for_every_kind_of_caller(house: House) -> None:
-    account_id = house.ok("POST", "/accounts", {"name": "others"})["id"]
-    people_of = {role: house.user(f"table-{role}", role)["user"]["id"] for role in (VIEWER, OPERATOR)}
-    revoked = house.key(people_of[OPERATOR])
-    house.ok("PATCH", f"/access-keys/{revoked[0]}", {"active": False})
-    cen_id = house.ok("POST", "/instances", {"name": "mine"})["id"]
-    stranger = house.key(house.user("table-stranger", "operator", account_id)["user"]["id"])
-    callers: dict[str, tuple[Credential | str | None, int]] = {
-        "anonymous": (None, 0),
-        "revoked": (revoked, 0),
-        "no session": ("ses-none:none", 0),
-        "viewer": (house.key(people_of[VIEWER]), 1),
-        "operator": (house.key(people_of[OPERATOR]), 2),
-        "stranger": (stranger, 2),
-        "administrator": (house.admin, 3),
-    }
-    least = {PUBLIC: 9, VIEWER: 1, OPERATOR: 2, ADMINISTRATOR: 3, GATEWAY: 9}
-    for (method, path), (asked, body) in ROUTES.items():
-        filled = path.replace("{region_id}", "us-west-1").replace("{other_region_id}", "cn-hangzhou")
-        filled = re.sub(r"\{\w+\}", "x-unknown", filled)
-        filled += "?wait_s=0" if path == "/changes" else ""
-        for name, (key, rank) in list(callers.items())[: 1 if asked == PUBLIC else None]:
-            answer = house.send(key, method, filled, body)
-            cell = f"{method} {path} as {name}: {answer.status_code} {answer.text[:200]}"
-            if rank == 0 or asked in (PUBLIC, GATEWAY):
-                assert answer.status_code == 401, cell
-            elif rank < least[asked]:
-                assert (answer.status_code, answer.json()["code"]) == (403, "Forbidden"), cell
-            else:
-                assert answer.status_code in (200, 201, 204, 400, 404), cell
-            theirs = filled.replace("/instances/x-unknown", f"/instances/{cen_id}")
-            if name == "stranger" and theirs != filled and rank >= least[asked]:
-                known = house.send(key, method, theirs, body).json() if answer.content else {}
-                assert known["status"] == answer.json()["status"] == 404, cell
-                assert known["detail"].replace(cen_id, "x-unknown") == answer.json()["detail"], cell
-
-
-def test_every_action_of_the_rpc_api_refuses_a_revoked_key_and_nobody(house: House) -> None:
-    revoked = house.key(house.user("rpc-revoked", "operator")["user"]["id"])
-    house.ok("PATCH", f"/access-keys/{revoked[0]}", {"active": False})
-    caller = Caller(house.server.endpoint, *revoked)
-    actions = list(REGISTRY)
-    assert len(actions) > 50
-    for action in actions:
-        status, answer = caller.call(action.name, action.product.version)
-        assert (status, answer["Code"]) == (400, "InvalidAccessKeyId.Inactive"), action.name
-        named = {"Action": action.name, "Version": action.product.version, "Format": "JSON"}
-        nobody = house.client.get("/", params=named)
-        assert (nobody.status_code, nobody.json()["Code"]) == (400, "MissingParameter"), action.name
