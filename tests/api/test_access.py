@@ -29,7 +29,7 @@ from opencen.store import identities, people, sessions
 Key = tuple[str, str] | str | None
 """An access key, a session's or gateway's bearer, or nobody."""
 RANK = {VIEWER: 1, OPERATOR: 2, ADMINISTRATOR: 3, PUBLIC: 0, GATEWAY: 9}
-_FILLED = {"region_id": "us-west-1", "other_region_id": "cn-hangzhou"}
+_FILLED = {"region_id": "us-west-1", "other_region_id": "cn-hangzhou", "number": "1"}
 
 
 @dataclass
