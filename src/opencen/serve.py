@@ -32,7 +32,7 @@ from opencen.api.cbn.app import CbnEndpoint, is_rpc_request
 from opencen.api.cbn.protocol.decode import MAX_BODY_BYTES
 from opencen.changes.feed import Change, ChangeFeed
 from opencen.domain.errors import UnavailableError
-from opencen.services import gateways, geography, identities, plans
+from opencen.services import audit_seals, gateways, geography, identities, plans
 from opencen.services.context import Context
 from opencen.services.duties import Duty, Leader
 from opencen.services.vault import Vault
@@ -42,7 +42,11 @@ MAX_REPORT_BYTES = 1 << 24
 """A gateway's report has some 250 bytes for each of its links."""
 _COLLECT_EVERY = (50_000, 20, 20)
 """Python's default looks after 700 allocations, which with a hundred open pages was a third of what they cost."""
-DUTIES: tuple[Duty, ...] = (Duty("plan roll-back", every_s=1.0, work=plans.roll_back_due),)
+DUTIES: tuple[Duty, ...] = (
+    Duty("audit head", every_s=audit_seals.HEAD_EVERY_S, work=audit_seals.log_head),
+    Duty("audit seal", every_s=audit_seals.SEAL_EVERY_S, work=audit_seals.seal),
+    Duty("plan roll-back", every_s=1.0, work=plans.roll_back_due),
+)
 """What one server process does in the background for all of them."""
 _LISTEN_AGAIN_S = 1.0
 _SHUTDOWN_S = 1
@@ -129,6 +133,10 @@ class Metrics:
         self.duties_leader = Gauge(
             "opencen_duties_leader", "Whether this process does the background duties", registry=self.registry
         )
+        unsealed = Gauge(
+            "opencen_audit_unsealed_events", "Audit events that no seal covers yet", registry=self.registry
+        )
+        unsealed.set_function(lambda: audit_seals.count_unsealed(context))
         gateways_live = Gauge("opencen_gateways", "Registered gateways", registry=self.registry)
         gateways_live.set_function(lambda: len(gateways.find_all(context)))
         Gauge("opencen_build_info", "Version", ("version",), registry=self.registry).labels(__version__).set(1)

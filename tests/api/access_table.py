@@ -20,6 +20,7 @@ REST: dict[str, tuple[str, Any]] = {
     "/accounts POST": (ADMINISTRATOR, {"name": "x"}),
     "/areas GET": (VIEWER, None),
     "/audit GET": (VIEWER, None),
+    "/audit/head GET": (ADMINISTRATOR, None),
     "/bandwidth-packages GET": (VIEWER, None),
     "/bandwidth-packages POST": (OPERATOR, {"area_a_id": "China", "area_b_id": "nowhere", "bandwidth_mbps": 2}),
     "/bandwidth-packages/{package_id} DELETE": (OPERATOR, None),

@@ -1,15 +1,13 @@
-"""What belongs to the installation: areas, regions, accounts, gateways, the audit log."""
+"""What belongs to the installation: areas, regions, accounts, gateways."""
 
 from __future__ import annotations
 
-import json
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from opencen.cli import gateway, people
+from opencen.cli import audit, gateway, people
 from opencen.cli.access import connect, everything
 from opencen.cli.output import Output, OutputOption, local_time, out, print_json, print_table, told
 
@@ -45,7 +43,7 @@ def add_to(app: typer.Typer) -> None:
     gateway.app.command("register")(register_gateway)
     gateway.app.command("remove")(remove_gateway)
     gateway.app.command("release")(release_gateway)
-    app.command("audit")(show_audit)
+    app.add_typer(audit.app, name="audit")
 
 
 def list_gateways(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
@@ -129,59 +127,3 @@ def release_gateway(
     with told(), connect(context) as client:
         client.post(f"/v1/gateways/{gateway_id}/release")
     out.print(f"{gateway_id} released", highlight=False)
-
-
-def show_audit(
-    context: typer.Context,
-    resource: Annotated[str | None, typer.Argument(help="An id; an instance's also finds its connections.")] = None,
-    last: Annotated[int, typer.Option(help="How many of the latest.", min=1, max=200)] = 20,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on, as events happen.")] = False,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """Changes and refusals: who, what, when, before, after."""
-    with told(), connect(context) as client:
-        items = client.get("/v1/audit", resource=resource, page_size=last)["items"][::-1]
-        _print_events(items, output)
-        while follow:
-            newest = items[-1]["id"] if items else 0
-            time.sleep(0.5)
-            items = (
-                client.get("/v1/audit", resource=resource, after_id=newest, page_size=200)["items"][::-1] or items[-1:]
-            )
-            _print_events([item for item in items if item["id"] > newest], output)
-
-
-_ALWAYS_NEW = frozenset({"version", "updated_at"})
-
-
-def _print_events(items: list[dict[str, Any]], output: Output) -> None:
-    for item in items:
-        if output is Output.JSON:
-            typer.echo(json.dumps(item, ensure_ascii=False))
-            continue
-        refused = item["outcome"] == "refused"
-        change = item["after"]["message"] if refused else _difference(item["before"], item["after"])
-        who = f"{local_time(item['at'])}  {item['actor']}  {item['outcome']:7}"
-        typer.echo(f"{who}  {item['action']}  {item['resource']}  {change}")
-
-
-def _difference(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
-    if before is None or after is None:
-        return f"{_short(before)} -> {_short(after)}"
-    changed = [key for key in after if key not in _ALWAYS_NEW and after[key] != before.get(key)]
-    return ", ".join(f"{key} {_shown(before.get(key))} -> {key} {_shown(after[key])}" for key in changed) or "as before"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)
-    return "-" if value in (None, "") else str(value)
-
-
-def _short(value: dict[str, Any] | None) -> str:
-    if value is None:
-        return "-"
-    for key in ("bandwidth_mbps", "cen_id", "name", "endpoint"):
-        if value.get(key) not in (None, ""):
-            return f"{key} {value[key]}"
-    return "…"

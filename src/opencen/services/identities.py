@@ -19,6 +19,7 @@ from opencen.domain.errors import UnauthenticatedError, UnavailableError
 from opencen.domain.ids import new_id
 from opencen.domain.nouns import AccessKey, Account, Actor, Role
 from opencen.services.context import Context
+from opencen.services.vault import write_private
 from opencen.store import gateways, identities, people, regions
 from opencen.store.identities import UserRow
 
@@ -151,7 +152,7 @@ def bootstrap(context: Context, admin_file: Path) -> bool:
     with context.database.write() as tx:
         if identities.count_accounts(tx):
             return False
-        _write_private(admin_file, json.dumps(admin, indent=2) + "\n")
+        write_private(admin_file, json.dumps(admin, indent=2) + "\n")
         account = Account(new_id("acc"), _FIRST_ACCOUNT_NUMBER + secrets.randbelow(10**15), "default", now)
         identities.add_account(tx, account)
         user = UserRow(new_id("usr"), account.id, admin["username"], password_hash, Role.ADMINISTRATOR.value, now)
@@ -163,11 +164,3 @@ def bootstrap(context: Context, admin_file: Path) -> bool:
         for region in geography.REGIONS:
             regions.add_region(tx, region)
     return True
-
-
-def _write_private(path: Path, content: str) -> None:
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -90,6 +90,25 @@ access_keys = Table(
     Column("last_used_at", UtcDateTime),
 )
 
+user_totp = Table(
+    "user_totp",
+    main,
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("secret_sealed", LargeBinary, nullable=False),
+    Column("confirmed_at", UtcDateTime),
+    Column("last_step", BigInteger, nullable=False),
+)
+"""A user's second factor; asked for once it is confirmed. Codes up to those of `last_step` do not work again."""
+
+account_quotas = Table(
+    "account_quotas",
+    main,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("most", Integer, nullable=False),
+    CheckConstraint("most >= 0", name="most_not_negative"),
+)
+
 sessions = Table(
     "sessions",
     main,
@@ -431,6 +450,19 @@ plan_versions = Table(
     Column("outcome", String, nullable=False),
 )
 """Plans that were applied. `confirm_by` is there while one awaits its confirmation, and at no other time."""
+
+audit_seals = Table(
+    "audit_seals",
+    main,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_id", BigInteger, nullable=False),
+    Column("event_count", Integer, nullable=False),
+    Column("sealed_at", UtcDateTime, nullable=False),
+    Column("digests", LargeBinary, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("tag", LargeBinary, nullable=False),
+)
+"""The chain over `audit_events`: see `domain/audit_chain.py`. Triggers refuse to change or delete an event."""
 
 nonces = Table(
     "nonces",

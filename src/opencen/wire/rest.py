@@ -382,6 +382,15 @@ class AuditEvent(Given):
     after: dict[str, Any] | None
 
 
+class AuditChain(Given):
+    """How far the audit log is sealed. With `head` kept elsewhere, `opencen audit verify --head` finds a cut."""
+
+    head: str | None = Field(description="NUMBER:HASH of the last seal")
+    sealed_at: datetime | None
+    sealed_events: int
+    unsealed_events: int = Field(description="what was written since; sealed within seconds")
+
+
 class CheckResult(Given):
     """What `opencen check` found: `broken` is empty when every invariant holds."""
 

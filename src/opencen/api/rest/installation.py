@@ -13,7 +13,7 @@ from opencen.domain import geography as domain
 from opencen.domain import permissions
 from opencen.domain.nouns import Actor, Gateway, Role
 from opencen.domain.status import Liveness, liveness
-from opencen.services import audit, check, gateways, geography, identities
+from opencen.services import audit, audit_seals, check, gateways, geography, identities
 from opencen.services.context import Context
 from opencen.wire import rest as wire
 
@@ -122,6 +122,18 @@ def list_audit(
 ) -> wire.Page[wire.AuditEvent]:
     """Changes and refusals, the newest first."""
     return page_of(wire.AuditEvent, audit.search(context, actor, page, resource=resource, after_id=after_id), page)
+
+
+@router.get("/audit/head")
+def get_audit_head(context: ContextOf, actor: ActorOf) -> wire.AuditChain:
+    """How far the audit log is sealed (administrators)."""
+    chain = audit_seals.find_chain(context, actor)
+    return wire.AuditChain(
+        head=chain.head.head if chain.head else None,
+        sealed_at=chain.head.sealed_at if chain.head else None,
+        sealed_events=chain.sealed_events,
+        unsealed_events=chain.unsealed_events,
+    )
 
 
 @router.get("/check")
