@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -20,8 +20,18 @@ from opencen.gateway.diff import diff
 from opencen.gateway.kernel.model import TunnelNow
 from opencen.gateway.kernel.netlink import NetlinkKernel
 from opencen.gateway.kernel.operations import Outcome
+from opencen.gateway.keys import KeyId, KeyStore, LocalKey
 from opencen.gateway.plan import DeclaredNetwork, Site, namespace_name, plan, tunnel_name
-from opencen.wire.gateway import TEST_RATE_BPS, GatewayState, InstanceState, LinkState, NetworkState
+from opencen.wire.gateway import (
+    TEST_RATE_BPS,
+    GatewayState,
+    InstanceState,
+    LinkState,
+    NetworkState,
+    PresharedKey,
+    TunnelState,
+    WireGuardState,
+)
 
 _TOOLS = ("ip", "tc", "ping", "iperf3", "ethtool")
 _numbers = count()
@@ -67,6 +77,14 @@ class Gateway:
     peer_octet: int
     networks: list[DeclaredNetwork] = field(default_factory=list)
     rates_bps: dict[str, int] = field(default_factory=dict)
+    keys: KeyStore | None = None
+    peer: Gateway | None = None
+    """With keys and a peer, links are encrypted."""
+    generations: tuple[int, ...] = (1,)
+    preshared_keys: tuple[PresharedKey, ...] = ()
+    local_address: str | None = None
+    behind_nat: bool = False
+    known_keys: Mapping[KeyId, LocalKey] = field(default_factory=dict)
 
     @property
     def underlay(self) -> str:
@@ -75,7 +93,39 @@ class Gateway:
     def __post_init__(self) -> None:
         run("ip", "netns", "add", self.underlay)
         inside(self.underlay, "ip", "link", "set", "lo", "up")
-        self.kernel = NetlinkKernel(f"{self.gateway_id}-cen-", self.endpoint, self.underlay)
+        address = self.local_address or self.endpoint
+        self.kernel = NetlinkKernel(f"{self.gateway_id}-cen-", address, self.underlay, self._private_key)
+
+    def _private_key(self, public_key: str) -> str:
+        assert self.keys is not None
+        return self.keys.private_key(public_key)
+
+    def encrypt(self, peer: Gateway, state_dir: Path) -> None:
+        """From now on, links to the peer are encrypted."""
+        self.peer, self.keys = peer, KeyStore(state_dir, max_links=200)
+
+    def public_keys(self) -> Mapping[KeyId, LocalKey]:
+        """What the control plane is told."""
+        assert self.keys is not None
+        self.known_keys = self.keys.serve(self.state().instances, complete=True)
+        return self.known_keys
+
+    def _wireguard(self, cen_id: str) -> WireGuardState | None:
+        if self.keys is None or self.peer is None:
+            return None
+        tunnels = []
+        for generation in self.generations:
+            theirs = self.peer.known_keys.get((cen_id, self.region_id, generation))
+            tunnels.append(
+                TunnelState(
+                    generation=generation,
+                    peer_public_key=theirs.public_key if theirs else None,
+                    peer_port=theirs.port if theirs else None,
+                )
+            )
+        return WireGuardState(
+            tunnels=tunnels, preshared_keys=list(self.preshared_keys), peer_is_behind_nat=self.peer.behind_nat
+        )
 
     def state(self, revision: int = 1) -> GatewayState:
         return GatewayState(
@@ -94,12 +144,21 @@ class Gateway:
             peer_endpoint=self.peer_endpoint,
             remote_cidr_blocks=[f"10.{self.peer_octet}.0.0/16"],
             rate_bps=self.rates_bps[cen_id],
+            wireguard=self._wireguard(cen_id),
         )
         network = NetworkState(network_id=f"vpc-{cen_id}", name=cen_id, cidr_blocks=[f"10.{self.octet}.0.0/16"])
         return InstanceState(cen_id=cen_id, revision=revision, networks=[network], links=[link])
 
     def site(self) -> Site:
-        return Site(self.gateway_id, self.endpoint, self.networks, leaf_queue="bfifo")
+        return Site(
+            self.gateway_id,
+            self.endpoint,
+            self.networks,
+            leaf_queue="bfifo",
+            local_address=self.local_address,
+            behind_nat=self.behind_nat,
+            keys=self.known_keys,
+        )
 
     def converge(self) -> Outcome:
         now = self.kernel.read()
@@ -128,6 +187,7 @@ class TwoRegions:
     """Two gateways with `instances` CEN instances, and in each of these a host on either side."""
 
     instances: Sequence[str]
+    underlay_mtu: int = 1_600
 
     def __enter__(self) -> TwoRegions:
         self.name = f"gt{os.getpid()}x{next(_numbers)}"
@@ -166,8 +226,9 @@ class TwoRegions:
 
     def _join(self) -> None:
         west, east = self.west.underlay, self.east.underlay
-        peer = ["peer", "name", "u0", "mtu", "1600", "netns", east]
-        inside(west, "ip", "link", "add", "u0", "mtu", "1600", "type", "veth", *peer)
+        mtu = str(self.underlay_mtu)
+        peer = ["peer", "name", "u0", "mtu", mtu, "netns", east]
+        inside(west, "ip", "link", "add", "u0", "mtu", mtu, "type", "veth", *peer)
         for gateway in (self.west, self.east):
             inside(gateway.underlay, "ip", "address", "add", f"{gateway.endpoint}/24", "dev", "u0")
             inside(gateway.underlay, "ip", "link", "set", "u0", "up")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import cycle, product
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,18 +12,53 @@ from opencen.gateway import shaping
 from opencen.gateway.diff import diff
 from opencen.gateway.kernel.fake import FakeKernel
 from opencen.gateway.kernel.model import SET_CLASS, Counters, KernelNow
+from opencen.gateway.keys import LocalKey
 from opencen.gateway.plan import DeclaredNetwork, Site, plan
-from opencen.wire.gateway import TEST_RATE_BPS, GatewayState, InstanceState, LinkState, NetworkState
+from opencen.wire.gateway import (
+    TEST_RATE_BPS,
+    GatewayState,
+    InstanceState,
+    LinkState,
+    NetworkState,
+    PresharedKey,
+    TunnelState,
+    WireGuardState,
+)
 
 CENS = ("cen-a", "cen-b")
 PEERS = ("cn-hangzhou", "cn-shanghai", "a-region-with-a-long-name")
+KEYS = {
+    (cen_id, peer, generation): LocalKey("private", f"public-{cen_id}-{peer}-{generation}", 51_820 + number)
+    for number, (cen_id, peer, generation) in enumerate(product(CENS, PEERS, (1, 2, 3)))
+}
 SITE = Site(
     "gw-1",
     "100.64.0.1",
     [DeclaredNetwork("vpc-a", "lan0", "10.1.0.1/24"), DeclaredNetwork("vpc-b", "lan1", "10.2.0.1/24")],
     leaf_queue="bfifo",
+    keys=KEYS,
 )
 RATES_BPS = st.sampled_from([TEST_RATE_BPS, 1_000_000, 5_000_000, 10_000_000, 1_000_000_000])
+
+
+@st.composite
+def encryptions(draw: st.DrawFn) -> WireGuardState | None:
+    """Plain, or encrypted with one or two generations of keys, of which the peer's may be missing."""
+    generations = draw(st.sampled_from([(), (1,), (1, 2), (2,), (2, 3)]))
+    if not generations:
+        return None
+    tunnels = [
+        TunnelState(
+            generation=generation, peer_public_key=draw(st.sampled_from(["theirs", "another", None])), peer_port=51_820
+        )
+        for generation in generations
+    ]
+    preshared_keys = draw(st.lists(st.sampled_from([1, 2, 3]), unique=True, min_size=1, max_size=2))
+    return WireGuardState(
+        tunnels=tunnels,
+        preshared_keys=[PresharedKey(id=number, key=f"key {number}") for number in preshared_keys],
+        peer_is_behind_nat=draw(st.booleans()),
+    )
 
 
 @st.composite
@@ -33,6 +71,8 @@ def links(draw: st.DrawFn, cen_number: int) -> list[LinkState]:
             peer_endpoint=draw(st.sampled_from(["100.64.0.2", "100.64.0.3", None])),
             remote_cidr_blocks=draw(st.lists(st.sampled_from(["10.8.0.0/16", "10.9.0.0/16"]), unique=True)),
             rate_bps=draw(RATES_BPS),
+            wireguard=draw(encryptions()),
+            refusal=draw(st.sampled_from([None, None, None, "the peer cannot encrypt"])),
         )
         for peer in peers
     ]
@@ -81,16 +121,38 @@ def step_by_step(kernel: FakeKernel, state: GatewayState, stop_after: int | None
         for link, rate_bps in rates_bps(kernel).items():
             assert rate_bps is not None, f"{link} is not limited after {operation}"
             assert rate_bps <= max(before.get(link) or 0, after.get(link) or 0), operation
+            assert_leads_nowhere_else(kernel, link, operation)
+
+
+def assert_leads_nowhere_else(kernel: FakeKernel, link: tuple[str, str], operation: object) -> None:
+    """A front that is up leads into a WireGuard device of its own namespace, or its packets are dropped."""
+    there = kernel.namespaces[link[0]]
+    path = there.tunnels[link[1]].tunnel.path
+    assert path is None or path in there.wireguards, operation
+
+
+def let_peers_answer(kernel: FakeKernel, ages_s: Iterator[float | None]) -> None:
+    """Whether and when the peer of each WireGuard device has answered last."""
+    for name, namespace in list(kernel.namespaces.items()):
+        for device in list(namespace.wireguards):
+            kernel.shake_hands(name, device, next(ages_s))
+
+
+AGES_S = st.lists(st.sampled_from([None, 1.0, 100.0, 1_000.0]), min_size=1, max_size=8)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(states(), st.none() | st.integers(0, 40)), min_size=1, max_size=4), states())
+@given(st.lists(st.tuples(states(), st.none() | st.integers(0, 40)), min_size=1, max_size=4), states(), AGES_S)
 def test_any_history_with_interruptions_converges(
-    history: list[tuple[GatewayState, int | None]], last: GatewayState
+    history: list[tuple[GatewayState, int | None]], last: GatewayState, ages_s: list[float | None]
 ) -> None:
     kernel = FakeKernel(interfaces={"lan0", "lan1"})
+    answers = cycle(ages_s)
     for state, stop_after in history:
         step_by_step(kernel, state, stop_after)
+        let_peers_answer(kernel, answers)
+    step_by_step(kernel, last, None)
+    let_peers_answer(kernel, answers)
     step_by_step(kernel, last, None)
     now = kernel.read()
     assert diff(now, plan(last, SITE, now).namespaces) == []

@@ -103,7 +103,7 @@ def test_an_ipv6_block_is_refused_aloud_and_the_others_are_carried() -> None:
 
 def test_a_missing_endpoint_address_is_said_of_every_link() -> None:
     done = planned(links=[link()], underlay_mtu=None)
-    assert done.link_errors["cen-a", "east"] == "no interface of this gateway has its endpoint address 100.64.0.1"
+    assert done.link_errors["cen-a", "east"] == "no interface of this gateway has its underlay address 100.64.0.1"
 
 
 def test_an_instance_id_that_is_no_file_name_is_refused() -> None:

@@ -29,9 +29,17 @@ def test_a_host_with_only_a_fifo_can_still_be_a_gateway() -> None:
     assert found[1].remedy == "modprobe sch_cake or modprobe sch_fq_codel"
 
 
-@pytest.mark.parametrize("encryption", ["none", "wireguard", "wireguard-go"])
-def test_nobody_is_told_that_links_are_encrypted(encryption: str) -> None:
-    assert "not encrypted" in findings(capabilities(encryption=encryption))[2].found
+@pytest.mark.parametrize(
+    ("encryption", "verdict", "remedy"),
+    [
+        ("wireguard", "works", ""),
+        ("wireguard-go", "could be better", "modprobe wireguard"),
+        ("none", "could be better", "apt-get install wireguard-tools wireguard-go"),
+    ],
+)
+def test_what_encrypts_links_is_said_and_how_to_get_more(encryption: str, verdict: str, remedy: str) -> None:
+    found = findings(capabilities(encryption=encryption))[2]
+    assert (found.verdict, found.remedy) == (verdict, remedy)
 
 
 @pytest.mark.parametrize(

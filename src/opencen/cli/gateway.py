@@ -19,13 +19,14 @@ from rich.console import Console
 from rich.table import Table
 
 from opencen.client import AsyncClient
-from opencen.gateway import exposition, shaping, statefile
+from opencen.gateway import exposition, keys, shaping, statefile
 from opencen.gateway.agent import Agent
 from opencen.gateway.config import ConfigError, GatewayConfig, load
 from opencen.gateway.follow import ANSWER_TIMEOUT_S, WAIT_S, HttpControlPlane
 from opencen.gateway.kernel import operations as ops
 from opencen.gateway.kernel.model import Counters
 from opencen.gateway.kernel.netlink import NetlinkKernel
+from opencen.gateway.keys import KeyStore
 from opencen.gateway.meters import in_all
 from opencen.gateway.plan import namespace_name, namespace_prefix, tunnel_name
 from opencen.gateway.probe import MissingCapabilityError, probe
@@ -44,7 +45,13 @@ _EXAMPLE = """The configuration file, in TOML:
 
     credential_file = "/etc/opencen/gateway.credential"   # one line gw-…:secret, mode 0600
 
-    endpoint = "192.0.2.1"                  # this gateway's underlay address
+    endpoint = "192.0.2.1"                  # the underlay address at which peers reach this gateway
+
+    local_address = "10.0.0.5"              # optional: its own address, when NAT leads from endpoint to it
+
+    behind_nat = true                       # optional: nothing leads to it, so it calls its peers (WireGuard only)
+
+    wireguard_port = 51820                  # optional: the first UDP port of encrypted links
 
     state_dir = "/var/lib/opencen-gateway"
 
@@ -82,9 +89,12 @@ def _probed() -> Capabilities:
         raise _stop(str(error)) from error
 
 
-def _kernel(config: GatewayConfig) -> NetlinkKernel:
+def _kernel(config: GatewayConfig, keys: KeyStore | None = None) -> NetlinkKernel:
+    prefix, address = namespace_prefix(config.gateway_id), config.underlay_address
     try:
-        return NetlinkKernel(namespace_prefix(config.gateway_id), config.endpoint, config.underlay_namespace)
+        if keys is None:
+            return NetlinkKernel(prefix, address, config.underlay_namespace)
+        return NetlinkKernel(prefix, address, config.underlay_namespace, keys.private_key)
     except OSError as error:
         raise _stop(f"the kernel cannot be asked ({error}); are you root?") from error
 
@@ -163,9 +173,10 @@ async def _run(path: Path, config: GatewayConfig, capabilities: Capabilities, ov
     poll = AsyncClient(config.server, config.credential, timeout_s=WAIT_S + ANSWER_TIMEOUT_S)
     ask = AsyncClient(config.server, config.credential, timeout_s=ANSWER_TIMEOUT_S)
     control_plane = HttpControlPlane(poll, ask)
-    kernel = _kernel(config)
+    keys = KeyStore(config.state_dir, capabilities.max_encrypted_links, config.wireguard_port)
+    kernel = _kernel(config, keys)
     log = structlog.get_logger()
-    agent = Agent(config.site(capabilities.leaf_queue), capabilities, kernel, control_plane, config.state_dir)
+    agent = Agent(config.site(capabilities.leaf_queue), capabilities, kernel, control_plane, config.state_dir, keys)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[None]] = set()
@@ -322,4 +333,5 @@ def purge(config: ConfigFile) -> None:
             raise _stop("; ".join(f"{scope.namespace}: {reason}" for scope, reason in outcome.refused.items()))
         statefile.remove(loaded.state_dir)
         statefile.forget_acceptance(loaded.state_dir)
+        keys.forget(loaded.state_dir)
     typer.echo(f"removed {len(names)} namespace{'s' if len(names) != 1 else ''}")

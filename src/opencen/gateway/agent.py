@@ -28,7 +28,8 @@ from opencen.gateway.follow import (
     backoff_s,
     merge,
 )
-from opencen.gateway.kernel.operations import DeleteNamespace, Kernel
+from opencen.gateway.kernel.operations import ROUTINE, DeleteNamespace, Kernel
+from opencen.gateway.keys import KeyStore
 from opencen.gateway.plan import Site, namespace_name
 from opencen.wire.gateway import Capabilities, CarriedNetwork, GatewayReport, GatewayState, Hello, InstanceReport
 
@@ -50,12 +51,13 @@ class Agent:
         kernel: Kernel,
         control_plane: ControlPlane,
         state_dir: Path,
+        keys: KeyStore | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.metrics = LinkMetrics()
         self._site = site
         self._capabilities = capabilities
-        self._converger = Converger(kernel)
+        self._converger = Converger(kernel, keys)
         self._control_plane = control_plane
         self._state_dir = state_dir
         self._clock = clock
@@ -140,6 +142,7 @@ class Agent:
         hello = Hello(
             agent_version=__version__,
             endpoint=self._site.endpoint,
+            behind_nat=self._site.behind_nat,
             capabilities=self._capabilities,
             declared_networks=declared,
         )
@@ -258,7 +261,7 @@ class Agent:
         if self._state is None:
             return
         instance = next(item for item in self._state.instances if item.cen_id == cen_id)
-        report = self._converger.report(instance, done, self._site, self._clock())
+        report = self._converger.report(self._state.region_id, instance, done, self._clock())
         self._touched[cen_id] = report
         self.metrics.note(report)
 
@@ -317,7 +320,11 @@ class Agent:
                 self._kernel_condition.trouble("kernel could not be checked", str(error))
                 return
             self._kernel_condition.fine()
-            repaired = [operation for operation in done.operations if operation.scope not in done.refused]
+            repaired = [
+                operation
+                for operation in done.operations
+                if operation.scope not in done.refused and not isinstance(operation, ROUTINE)
+            ]
             if repaired:
                 self._repairs += len(repaired)
                 log.warning("repaired the kernel", operations=[str(operation) for operation in repaired])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from opencen.client import Credential
+from opencen.gateway.keys import FIRST_PORT
 from opencen.gateway.plan import DeclaredNetwork, Site
 
 DEFAULT_STATE_DIR: Final = "/var/lib/opencen-gateway"
@@ -17,6 +18,9 @@ _KEYS: Final = {
     "server",
     "credential_file",
     "endpoint",
+    "local_address",
+    "behind_nat",
+    "wireguard_port",
     "state_dir",
     "underlay_namespace",
     "metrics_listen",
@@ -33,7 +37,11 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class GatewayConfig:
-    """`underlay_namespace` names the network namespace that holds `endpoint`; None: the one the agent runs in.
+    """`underlay_namespace` names the network namespace that holds the underlay; None: the one the agent runs in.
+
+    `endpoint` is where peers call this gateway; `local_address`, when it is another, its own address in the underlay,
+    with NAT in front that leads the one to the other. `behind_nat`: no address leads to it, so it calls its peers.
+    `wireguard_port` is the first UDP port of encrypted links.
 
     `metrics_listen` is where Prometheus may ask, address and port; None: nowhere.
     """
@@ -43,6 +51,9 @@ class GatewayConfig:
     endpoint: str
     state_dir: Path
     networks: tuple[DeclaredNetwork, ...]
+    local_address: str | None = None
+    behind_nat: bool = False
+    wireguard_port: int = FIRST_PORT
     underlay_namespace: str | None = None
     metrics_listen: tuple[str, int] | None = None
 
@@ -51,7 +62,11 @@ class GatewayConfig:
         return self.credential.identifier
 
     def site(self, leaf_queue: str) -> Site:
-        return Site(self.gateway_id, self.endpoint, self.networks, leaf_queue)
+        return Site(self.gateway_id, self.endpoint, self.networks, leaf_queue, self.local_address, self.behind_nat)
+
+    @property
+    def underlay_address(self) -> str:
+        return self.local_address or self.endpoint
 
 
 def load(path: Path, overrides: Mapping[str, str | None] | None = None) -> GatewayConfig:
@@ -69,7 +84,10 @@ def load(path: Path, overrides: Mapping[str, str | None] | None = None) -> Gatew
     return GatewayConfig(
         server=_text(path, values, "server"),
         credential=read_credential(Path(_text(path, values, "credential_file"))),
-        endpoint=_endpoint(path, _text(path, values, "endpoint")),
+        endpoint=_ip_address(path, values, "endpoint"),
+        local_address=_ip_address(path, values, "local_address") if "local_address" in values else None,
+        behind_nat=_flag(path, values, "behind_nat"),
+        wireguard_port=_port(path, values, "wireguard_port", FIRST_PORT),
         state_dir=Path(_text(path, values, "state_dir", DEFAULT_STATE_DIR)),
         networks=_networks(path, values.get("networks", [])),
         underlay_namespace=_text(path, values, "underlay_namespace", "") or None,
@@ -101,11 +119,26 @@ def _text(path: Path, values: Mapping[str, Any], key: str, default: str | None =
     return value
 
 
-def _endpoint(path: Path, value: str) -> str:
+def _ip_address(path: Path, values: Mapping[str, Any], key: str) -> str:
+    value = _text(path, values, key)
     try:
         return str(ip_address(value))
     except ValueError as error:
-        raise ConfigError(f"{path}: endpoint {value!r} is not an IP address") from error
+        raise ConfigError(f"{path}: {key} {value!r} is not an IP address") from error
+
+
+def _flag(path: Path, values: Mapping[str, Any], key: str) -> bool:
+    value = values.get(key, False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{path}: {key} must be true or false, not {value!r}")
+    return value
+
+
+def _port(path: Path, values: Mapping[str, Any], key: str, default: int) -> int:
+    value = values.get(key, default)
+    if type(value) is not int or not 0 < value <= _PORT_MAX:
+        raise ConfigError(f"{path}: {key} must be a port from 1 to {_PORT_MAX}, not {value!r}")
+    return value
 
 
 def _listen(path: Path, value: str) -> tuple[str, int] | None:
@@ -138,9 +171,9 @@ def _network(path: Path, row: Mapping[str, Any]) -> DeclaredNetwork:
     if unknown:
         raise ConfigError(f"{path}: unknown key {unknown[0]!r} in [[networks]]")
     interface = _text(path, row, "interface")
-    if not 0 < len(interface) <= _INTERFACE_NAME_MAX or "/" in interface or interface.startswith("to-"):
+    if not 0 < len(interface) <= _INTERFACE_NAME_MAX or "/" in interface or interface.startswith(("to-", "by-")):
         raise ConfigError(
-            f"{path}: interface {interface!r} is no usable name: 1 to 15 characters, not beginning with to-"
+            f"{path}: interface {interface!r} is no usable name: 1 to 15 characters, not beginning with to- or by-"
         )
     address = _text(path, row, "address")
     try:

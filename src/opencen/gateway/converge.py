@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from opencen.gateway import shaping
 from opencen.gateway.diff import diff
+from opencen.gateway.encryption import LinkEnd
 from opencen.gateway.kernel import operations as ops
 from opencen.gateway.kernel.model import KernelNow
+from opencen.gateway.keys import KeyStore
 from opencen.gateway.meters import LinkMeter
-from opencen.gateway.plan import Plan, Site, namespace_name, plan, tunnel_name
-from opencen.wire.gateway import GatewayState, InstanceReport, InstanceState, LinkReport, LinkState, NetworkReport
+from opencen.gateway.plan import Plan, Site, link_end, namespace_name, plan, tunnel_name
+from opencen.wire.gateway import GatewayState, InstanceReport, InstanceState, LinkReport, NetworkReport
 
 _ROUNDS = 3
 
@@ -20,6 +22,7 @@ _ROUNDS = 3
 class Round:
     """What a convergence found and left: `operations` were carried out, `refused` says what the kernel did not do."""
 
+    site: Site
     now: KernelNow
     plan: Plan
     operations: Sequence[ops.Operation] = ()
@@ -31,6 +34,7 @@ class Converger:
     """Keeps a kernel as a state wants it. Blocking; for one thread."""
 
     kernel: ops.Kernel
+    keys: KeyStore | None = None
     meters: dict[tuple[str, str], LinkMeter] = field(default_factory=dict)
 
     def converge(self, state: GatewayState, site: Site, cen_ids: Sequence[str] | None = None) -> Round:
@@ -42,6 +46,8 @@ class Converger:
         if cen_ids is not None:
             listed = [instance for instance in state.instances if instance.cen_id in cen_ids]
             state = state.model_copy(update={"instances": listed})
+        if self.keys is not None:
+            site = replace(site, keys=self.keys.serve(state.instances, complete=cen_ids is None))
         now = self.kernel.read(names)
         carried_out: list[ops.Operation] = []
         refused: dict[ops.Scope, str] = {}
@@ -60,37 +66,44 @@ class Converger:
         self._forget_gone(now, cen_ids is None)
         left = diff(now, wanted.namespaces)
         unfinished = {o.scope: f"{type(o).__name__} had no effect" for o in left if o.scope not in refused}
-        return Round(now, wanted, carried_out, unfinished | refused)
+        return Round(site, now, wanted, carried_out, unfinished | refused)
 
-    def report(self, instance: InstanceState, done: Round, site: Site, at_s: float) -> InstanceReport:
+    def report(self, region_id: str, instance: InstanceState, done: Round, at_s: float) -> InstanceReport:
         """What is to be said of an instance after a round that covered it. `at_s` is a monotonic clock's."""
-        namespace = namespace_name(site.gateway_id, instance.cen_id)
+        namespace = namespace_name(done.site.gateway_id, instance.cen_id)
         networks = [_network_report(report, namespace, done) for report in done.plan.networks.get(instance.cen_id, [])]
-        links = [self._link_report(link, instance.cen_id, namespace, done, at_s) for link in instance.links]
+        ends = [link_end(region_id, instance.cen_id, link, done.site) for link in instance.links]
+        links = [self._link_report(end, namespace, done, at_s) for end in ends]
         return InstanceReport(cen_id=instance.cen_id, revision=instance.revision, networks=networks, links=links)
 
-    def _link_report(self, link: LinkState, cen_id: str, namespace: str, done: Round, at_s: float) -> LinkReport:
-        device = tunnel_name(link.peer_region_id)
-        scope = ops.Scope(namespace, device)
-        error = done.refused.get(scope) or done.refused.get(ops.Scope(namespace))
-        error = error or done.plan.link_errors.get((cen_id, link.peer_region_id))
+    def _link_report(self, end: LinkEnd, namespace: str, done: Round, at_s: float) -> LinkReport:
+        peer_region_id = end.link.peer_region_id
+        device = tunnel_name(peer_region_id)
+        scopes = [ops.Scope(namespace), *(ops.Scope(namespace, name) for name in [*end.names(), device])]
+        error = next((done.refused[scope] for scope in scopes if scope in done.refused), None)
+        error = error or done.plan.link_errors.get((end.cen_id, peer_region_id))
         there = done.now.namespaces.get(namespace)
         tunnel = there.tunnels.get(device) if there else None
+        said = LinkReport(
+            peer_region_id=peer_region_id,
+            in_kernel_bps=shaping.rate_in(tunnel.tunnel.tree) if tunnel else None,
+            error=error,
+            tunnels=end.tunnel_reports(there, tunnel.tunnel.path if tunnel else None),
+            held_preshared_key_ids=end.held_preshared_key_ids(),
+        )
         if tunnel is None:
-            return LinkReport(peer_region_id=link.peer_region_id, in_kernel_bps=None, error=error)
+            return said
         meter = self.meters[namespace, device]
         totals = meter.totals
-        return LinkReport(
-            peer_region_id=link.peer_region_id,
-            in_kernel_bps=shaping.rate_in(tunnel.tunnel.tree),
-            error=error,
-            sent_bytes=totals.sent_bytes,
-            sent_packets=totals.sent_packets,
-            dropped_packets=totals.dropped_packets,
-            trimmed_packets=meter.trimmed_packets,
-            backlog_bytes=totals.queued_bytes,
-            measured_bps=meter.measured_bps(at_s),
-        )
+        figures = {
+            "sent_bytes": totals.sent_bytes,
+            "sent_packets": totals.sent_packets,
+            "dropped_packets": totals.dropped_packets,
+            "trimmed_packets": meter.trimmed_packets,
+            "backlog_bytes": totals.queued_bytes,
+            "measured_bps": meter.measured_bps(at_s),
+        }
+        return said.model_copy(update=figures)
 
     def _observe(self, now: KernelNow) -> None:
         for name, namespace in now.namespaces.items():

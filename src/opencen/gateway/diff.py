@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from opencen.gateway import shaping
+from opencen.gateway.encryption import shakes_hands
 from opencen.gateway.kernel import operations as ops
 from opencen.gateway.kernel.model import (
     NO_TREE,
@@ -18,6 +19,7 @@ from opencen.gateway.kernel.model import (
     SET_CLASS,
     Counters,
     Filter,
+    Front,
     KernelNow,
     Leaf,
     NamespaceNow,
@@ -26,6 +28,8 @@ from opencen.gateway.kernel.model import (
     TunnelNow,
     Wanted,
     WantedNamespace,
+    WireGuard,
+    WireGuardNow,
 )
 from opencen.wire.gateway import TEST_RATE_BPS
 
@@ -39,18 +43,31 @@ def diff(now: KernelNow, wanted: Wanted) -> list[ops.Operation]:
     ]
     preparations: list[ops.Operation] = []
     shrinks: list[ops.Operation] = []
+    paths: list[ops.Operation] = []
     grows: list[ops.Operation] = []
+    retirements: list[ops.Operation] = []
     for name, namespace in wanted.items():
         before = now.namespaces.get(name, _NOTHING)
         if not before.prepared:
             preparations.append(ops.CreateNamespace(ops.Scope(name)))
         removals += _remove_extra(name, before, namespace)
         preparations += _attach_ports(name, before, namespace)
+        preparations += _prepare_wireguards(name, before, namespace)
+        retirements += [
+            ops.DeleteWireGuard(ops.Scope(name, device))
+            for device in before.wireguards
+            if device not in namespace.wireguards
+        ]
         for tunnel_name, tunnel in namespace.tunnels.items():
             scope = ops.Scope(name, tunnel_name)
             there = before.tunnels.get(tunnel_name)
+            if there is not None and _is_another(there, tunnel):
+                removals.append(ops.DeleteTunnel(scope))
+                there = None
+            elif there is not None:
+                paths += _path(scope, there, tunnel, before, namespace)
             (grows if _grows(there, tunnel) else shrinks).extend(_tunnel(scope, there, tunnel))
-    return [*removals, *shrinks, *preparations, *grows]
+    return [*removals, *shrinks, *preparations, *paths, *grows, *retirements]
 
 
 def _remove_extra(name: str, before: NamespaceNow, wanted: WantedNamespace) -> list[ops.Operation]:
@@ -73,6 +90,66 @@ def _attach_ports(name: str, before: NamespaceNow, wanted: WantedNamespace) -> l
     ]
 
 
+def _is_another(there: TunnelNow, wanted: Tunnel) -> bool:
+    """Whether the device must be made anew: of all that it is, only its MTU can change."""
+    before = there.tunnel.device
+    return type(before) is not type(wanted.device) or replace(before, mtu=wanted.device.mtu) != wanted.device
+
+
+def _is_same_end(there: WireGuard, wanted: WireGuard) -> bool:
+    def identity(device: WireGuard) -> tuple[str, int, str]:
+        return device.public_key, device.port, device.peer_public_key
+
+    return identity(there) == identity(wanted)
+
+
+def _prepare_wireguards(name: str, before: NamespaceNow, wanted: WantedNamespace) -> list[ops.Operation]:
+    changes: list[ops.Operation] = []
+    for device_name, device in wanted.wireguards.items():
+        scope = ops.Scope(name, device_name)
+        there = before.wireguards.get(device_name)
+        if there is None or not _is_same_end(there.device, device):
+            if there is not None:
+                changes.append(ops.DeleteWireGuard(scope))
+            changes += [ops.CreateWireGuard(scope, device), ops.SetUp(scope)]
+        else:
+            changes += _change_wireguard(scope, there, device)
+    return changes
+
+
+def _change_wireguard(scope: ops.Scope, there: WireGuardNow, wanted: WireGuard) -> list[ops.Operation]:
+    changes: list[ops.Operation] = []
+    if there.device.preshared_key != wanted.preshared_key:
+        changes.append(ops.SetPresharedKey(scope, wanted.peer_public_key, wanted.preshared_key))
+    if wanted.endpoint is not None and _must_be_called_elsewhere(there, wanted.endpoint):
+        changes.append(ops.SetPeerEndpoint(scope, wanted.peer_public_key, wanted.endpoint))
+    if there.device.mtu != wanted.mtu:
+        changes.append(ops.SetMtu(scope, wanted.mtu))
+    if not there.device.up:
+        changes.append(ops.SetUp(scope))
+    return changes
+
+
+def _must_be_called_elsewhere(there: WireGuardNow, endpoint: str) -> bool:
+    """What WireGuard has learnt from a peer that answers stays: it may be behind NAT, or on its way."""
+    if there.device.endpoint is None:
+        return True
+    return there.device.endpoint != endpoint and not shakes_hands(there)
+
+
+def _path(
+    scope: ops.Scope, there: TunnelNow, wanted: Tunnel, before: NamespaceNow, namespace: WantedNamespace
+) -> list[ops.Operation]:
+    """Lead a front into another WireGuard device, or into one that is made anew under its name."""
+    if wanted.path is None or not isinstance(wanted.device, Front):
+        return []
+    device_there, device = before.wireguards.get(wanted.path), namespace.wireguards[wanted.path]
+    made_anew = device_there is None or not _is_same_end(device_there.device, device)
+    if there.tunnel.path == wanted.path and not made_anew:
+        return []
+    return [ops.SetPath(scope, wanted.path, wanted.device.table)]
+
+
 def _grows(there: TunnelNow | None, wanted: Tunnel) -> bool:
     if there is None:
         return True
@@ -84,8 +161,6 @@ def _tunnel(scope: ops.Scope, there: TunnelNow | None, wanted: Tunnel) -> list[o
     if there is None:
         return _build(scope, wanted)
     tunnel = there.tunnel
-    if replace(tunnel.device, mtu=wanted.device.mtu) != wanted.device:
-        return [ops.DeleteTunnel(scope), *_build(scope, wanted)]
     changes: list[ops.Operation] = []
     if tunnel.device.mtu != wanted.device.mtu:
         changes.append(ops.SetMtu(scope, wanted.device.mtu))
@@ -95,8 +170,12 @@ def _tunnel(scope: ops.Scope, there: TunnelNow | None, wanted: Tunnel) -> list[o
 
 def _build(scope: ops.Scope, wanted: Tunnel) -> list[ops.Operation]:
     blank = replace(wanted, tree=NO_TREE, next_hop_mac=None, routes=frozenset(), up=False)
+    path: list[ops.Operation] = []
+    if wanted.path is not None and isinstance(wanted.device, Front):
+        path.append(ops.SetPath(scope, wanted.path, wanted.device.table))
     return [
         ops.CreateTunnel(scope, wanted.device),
+        *path,
         *_tree(scope, blank.tree, wanted.tree, {}),
         *_reach(scope, blank, wanted),
     ]

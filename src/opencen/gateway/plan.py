@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from ipaddress import IPv4Network, ip_interface, ip_network
+from ipaddress import IPv4Network, ip_address, ip_interface, ip_network
 from typing import Final
 
-from opencen.gateway.kernel.model import Device, KernelNow, Port, Tunnel, WantedNamespace
+from opencen.gateway.encryption import LinkEnd, inner_mtu, path
+from opencen.gateway.kernel.model import Device, Front, KernelNow, Port, Tunnel, WantedNamespace, WireGuard
+from opencen.gateway.keys import KeyId, LocalKey
 from opencen.gateway.shaping import tree_for
 from opencen.wire.gateway import GatewayState, InstanceState, LinkState, NetworkReport, NetworkState
 
 # it becomes the name of a file
 _CEN_ID: Final = re.compile(r"cen-[A-Za-z0-9_-]{1,128}")
 _NAME_MAX: Final = 15
-_VXLAN_OVERHEAD_BYTES: Final = 50
+_VXLAN_OVERHEAD_BYTES: Final = {4: 50, 6: 70}
+_FIRST_TABLE: Final = 1 << 24
 _TUNNEL_MTU: Final = 1_500
 _UNDERLAY_MTU_UNKNOWN: Final = 1_500
 _MIN_MTU: Final = 576
@@ -33,12 +36,23 @@ class DeclaredNetwork:
 
 @dataclass(frozen=True)
 class Site:
-    """What the gateway is and has, apart from what it is told."""
+    """What the gateway is and has, apart from what it is told.
+
+    `endpoint` is where peers call it, `local_address` its own address in the underlay when that is another: it is
+    behind NAT then. `keys` are its ends of encrypted links.
+    """
 
     gateway_id: str
     endpoint: str
     networks: Sequence[DeclaredNetwork]
     leaf_queue: str
+    local_address: str | None = None
+    behind_nat: bool = False
+    keys: Mapping[KeyId, LocalKey] = field(default_factory=dict, repr=False)
+
+    @property
+    def underlay_address(self) -> str:
+        return self.local_address or self.endpoint
 
 
 @dataclass(frozen=True)
@@ -94,9 +108,10 @@ def plan(state: GatewayState, site: Site, now: KernelNow) -> Plan:
             networks[instance.cen_id].append(report)
             if port and report.interface:
                 ports[report.interface] = port
-        wanted[name] = WantedNamespace(_tunnels(state.region_id, instance, site, now), ports)
+        tunnels, wireguards = _tunnels(state.region_id, instance, site, now)
+        wanted[name] = WantedNamespace(tunnels, ports, wireguards)
         for link in instance.links:
-            error = _link_error(link, site, now)
+            error = _link_error(instance.cen_id, link, site, now)
             if error:
                 link_errors[instance.cen_id, link.peer_region_id] = error
     return Plan(wanted, networks, link_errors)
@@ -138,26 +153,72 @@ def _is_inside(address: str, cidr_blocks: Sequence[str]) -> bool:
     return any(ip in ip_network(block, strict=False) for block in cidr_blocks)
 
 
-def _tunnels(region_id: str, instance: InstanceState, site: Site, now: KernelNow) -> dict[str, Tunnel]:
-    underlay_mtu = now.host.underlay_mtu or _UNDERLAY_MTU_UNKNOWN
-    mtu = max(_MIN_MTU, min(_TUNNEL_MTU, underlay_mtu - _VXLAN_OVERHEAD_BYTES))
-    return {
-        tunnel_name(link.peer_region_id): Tunnel(
-            device=Device(
-                vni=link.vni,
-                local=site.endpoint,
-                remote=link.peer_endpoint,
-                mac=tunnel_mac(instance.cen_id, region_id),
-                mtu=mtu,
-            ),
-            tree=tree_for(link.rate_bps, site.leaf_queue),
-            next_hop_mac=tunnel_mac(instance.cen_id, link.peer_region_id),
-            routes=frozenset(_version_4(link.remote_cidr_blocks)),
-            up=True,
-        )
-        for link in instance.links
-        if link.peer_endpoint is not None
-    }
+def _tunnels(
+    region_id: str, instance: InstanceState, site: Site, now: KernelNow
+) -> tuple[dict[str, Tunnel], dict[str, WireGuard]]:
+    tunnels: dict[str, Tunnel] = {}
+    wireguards: dict[str, WireGuard] = {}
+    for link in instance.links:
+        if link.peer_endpoint is None or link.refusal is not None:
+            continue
+        if link.wireguard is None:
+            tunnels[tunnel_name(link.peer_region_id)] = _plain(region_id, instance, link, site, now)
+            continue
+        tunnel, devices = _encrypted(region_id, instance, link, site, now)
+        wireguards |= devices
+        if tunnel is not None:
+            tunnels[tunnel_name(link.peer_region_id)] = tunnel
+    return tunnels, wireguards
+
+
+def _plain(region_id: str, instance: InstanceState, link: LinkState, site: Site, now: KernelNow) -> Tunnel:
+    local, remote = site.underlay_address, link.peer_endpoint or ""
+    overhead_bytes = _VXLAN_OVERHEAD_BYTES[ip_address(remote).version]
+    device = Device(
+        vni=link.vni,
+        local=local,
+        remote=remote,
+        mac=tunnel_mac(instance.cen_id, region_id),
+        mtu=max(_MIN_MTU, min(_TUNNEL_MTU, _underlay_mtu(now) - overhead_bytes)),
+    )
+    return _tunnel(device, tunnel_mac(instance.cen_id, link.peer_region_id), link, site)
+
+
+def _encrypted(
+    region_id: str, instance: InstanceState, link: LinkState, site: Site, now: KernelNow
+) -> tuple[Tunnel | None, dict[str, WireGuard]]:
+    """The front and the WireGuard devices behind it; no front while there is no device to lead it into."""
+    there = now.namespaces.get(namespace_name(site.gateway_id, instance.cen_id))
+    end = link_end(region_id, instance.cen_id, link, site)
+    mtu = inner_mtu(_underlay_mtu(now), site.underlay_address if site.behind_nat else link.peer_endpoint or "")
+    devices = end.devices(mtu, there, now.at_s)
+    present = there.tunnels.get(tunnel_name(link.peer_region_id)) if there else None
+    leads_into = path(list(devices), there, present.tunnel.path if present else None)
+    if leads_into is None:
+        return None, {}
+    peer_mac = tunnel_mac(instance.cen_id, link.peer_region_id)
+    front = Front(
+        table=_FIRST_TABLE + link.vni, mac=tunnel_mac(instance.cen_id, region_id), inner_mac=peer_mac, mtu=mtu
+    )
+    return replace(_tunnel(front, peer_mac, link, site), path=leads_into), devices
+
+
+def link_end(region_id: str, cen_id: str, link: LinkState, site: Site) -> LinkEnd:
+    return LinkEnd(site.gateway_id, cen_id, link, site.keys, first=region_id < link.peer_region_id)
+
+
+def _tunnel(device: Device | Front, next_hop_mac: str, link: LinkState, site: Site) -> Tunnel:
+    return Tunnel(
+        device=device,
+        tree=tree_for(link.rate_bps, site.leaf_queue),
+        next_hop_mac=next_hop_mac,
+        routes=frozenset(_version_4(link.remote_cidr_blocks)),
+        up=True,
+    )
+
+
+def _underlay_mtu(now: KernelNow) -> int:
+    return now.host.underlay_mtu or _UNDERLAY_MTU_UNKNOWN
 
 
 def _version_4(cidr_blocks: Sequence[str]) -> list[str]:
@@ -165,11 +226,17 @@ def _version_4(cidr_blocks: Sequence[str]) -> list[str]:
     return [str(network) for network in networks if isinstance(network, IPv4Network)]
 
 
-def _link_error(link: LinkState, site: Site, now: KernelNow) -> str | None:
+def _link_error(cen_id: str, link: LinkState, site: Site, now: KernelNow) -> str | None:
+    if link.refusal is not None:
+        return link.refusal
+    if link.wireguard is not None and link.peer_endpoint is not None:
+        served = {key_id[:2] for key_id in site.keys}
+        if (cen_id, link.peer_region_id) not in served:
+            return f"this gateway carries {len(served)} encrypted links already, which is its maximum"
     carried = set(_version_4(link.remote_cidr_blocks))
     refused = [block for block in link.remote_cidr_blocks if str(ip_network(block, strict=False)) not in carried]
     if refused:
         return f"IPv6 is not carried: {', '.join(refused)}"
     if link.peer_endpoint is not None and now.host.underlay_mtu is None:
-        return f"no interface of this gateway has its endpoint address {site.endpoint}"
+        return f"no interface of this gateway has its underlay address {site.underlay_address}"
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Final
 
 from opencen.gateway.diff import diff
@@ -15,6 +16,8 @@ from opencen.gateway.shaping import tree_for
 from opencen.wire.gateway import Capabilities
 
 LEAF_QUEUES: Final = ("cake", "fq_codel", "bfifo")
+MAX_ENCRYPTED_LINKS: Final = {"wireguard": 1_000, "wireguard-go": 200, "none": 0}
+"""What one gateway carries. A `wireguard-go` process takes about 6 MB and a dozen threads."""
 _RATE_BPS: Final = 1_000_000
 _DEVICE: Final = Device(vni=(1 << 24) - 1, local="192.0.2.1", remote="192.0.2.2", mac="02:00:00:00:00:01", mtu=1_450)
 
@@ -51,8 +54,12 @@ def probe() -> Capabilities:
                 f"network namespaces: {made.refused[scope]}",
                 "use a host or a virtual machine of its own, or a privileged container",
             )
+        encryption = _encryption(name)
         return Capabilities(
-            kernel=os.uname().release, leaf_queue=_leaf_queue(kernel, name), encryption=_encryption(name)
+            kernel=os.uname().release,
+            leaf_queue=_leaf_queue(kernel, name),
+            encryption=encryption,
+            max_encrypted_links=MAX_ENCRYPTED_LINKS[encryption],
         )
     finally:
         kernel.apply([ops.DeleteNamespace(scope)])
@@ -103,7 +110,9 @@ def lacking(refused: str) -> MissingCapabilityError:
 
 
 def _encryption(namespace: str) -> str:
+    if shutil.which("wg") is None:
+        return "none"
     command = ["ip", "-n", namespace, "link", "add", "wg-probe", "type", "wireguard"]
     if subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0:
         return "wireguard"
-    return "wireguard-go" if shutil.which("wireguard-go") else "none"
+    return "wireguard-go" if shutil.which("wireguard-go") and Path("/dev/net/tun").exists() else "none"

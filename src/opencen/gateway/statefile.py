@@ -35,10 +35,11 @@ class CorruptStateError(Exception):
 def save(state_dir: Path, state: GatewayState) -> None:
     """Replace the file at once and durably. Raises OSError."""
     body = state.model_dump_json()
-    _write(state_dir, NAME, json.dumps({"sha256": sha256(body.encode()).hexdigest(), "state": body}))
+    write(state_dir, NAME, json.dumps({"sha256": sha256(body.encode()).hexdigest(), "state": body}))
 
 
-def _write(state_dir: Path, name: str, content: str) -> None:
+def write(state_dir: Path, name: str, content: str) -> None:
+    """Replace a file at once and durably, readable by its owner alone. Raises OSError."""
     temporary = state_dir / f".{name}.new"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
@@ -77,7 +78,7 @@ def remove(state_dir: Path) -> None:
 
 def accept(state_dir: Path, acceptance: Acceptance) -> None:
     """Keep it for the agent, which obeys it once. Raises OSError."""
-    _write(state_dir, _ACCEPTANCE_NAME, json.dumps(asdict(acceptance)))
+    write(state_dir, _ACCEPTANCE_NAME, json.dumps(asdict(acceptance)))
 
 
 def acceptance(state_dir: Path) -> Acceptance | None:

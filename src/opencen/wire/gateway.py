@@ -32,6 +32,7 @@ class Capabilities(Wire):
     kernel: str
     leaf_queue: str = Field(description="cake, fq_codel or bfifo: the first of these that the kernel has")
     encryption: str = Field(description="wireguard, wireguard-go or none")
+    max_encrypted_links: int = Field(default=0, ge=0, description="0: this gateway cannot encrypt")
 
 
 class Hello(Wire):
@@ -39,6 +40,7 @@ class Hello(Wire):
 
     agent_version: str
     endpoint: str = Field(description="underlay IP address at which peers reach this gateway's tunnels")
+    behind_nat: bool = Field(default=False, description="peers cannot call this gateway: it calls them")
     capabilities: Capabilities
     declared_networks: list[CarriedNetwork] = []
 
@@ -58,11 +60,42 @@ class NetworkState(Wire):
     cidr_blocks: list[str]
 
 
+class TunnelState(Wire):
+    """One WireGuard tunnel of a link. While keys are rotated a link has two, else one.
+
+    `peer_public_key` and `peer_port` are None until the peer has made its key of this generation.
+    """
+
+    generation: int
+    peer_public_key: str | None = None
+    peer_port: int | None = Field(default=None, ge=1, le=65_535)
+
+
+class PresharedKey(Wire):
+    id: int
+    key: str = Field(repr=False, description="32 bytes in base64")
+
+
+class WireGuardState(Wire):
+    """How a link is encrypted.
+
+    `tunnels` are ordered, the newest last: a gateway makes all of them, and sends by the newest that has shaken hands.
+    `preshared_keys` are ordered by preference: a gateway holds all of them and uses the first, and tries another when
+    no handshake succeeds. A peer that `is_behind_nat` has no address to
+    be called at: it calls, and its packets tell where it is.
+    """
+
+    tunnels: list[TunnelState]
+    preshared_keys: list[PresharedKey]
+    peer_is_behind_nat: bool = False
+
+
 class LinkState(Wire):
     """A link to another region of the same CEN instance.
 
     `rate_bps` is what this gateway may send now; `TEST_RATE_BPS` when no connection is set or its rate is not yet
     granted. `peer_endpoint` is None while the peer region has no gateway: then there is nothing to build.
+    `wireguard` is None for a link over plain VXLAN. `refusal` says why the link must not be built.
     """
 
     peer_region_id: str
@@ -70,6 +103,8 @@ class LinkState(Wire):
     peer_endpoint: str | None
     remote_cidr_blocks: list[str]
     rate_bps: int = Field(ge=1)
+    wireguard: WireGuardState | None = None
+    refusal: str | None = None
 
 
 class InstanceState(Wire):
@@ -98,6 +133,17 @@ class GatewayState(Wire):
     watched: bool = Field(default=False, description="someone looks at live figures now: report every second")
 
 
+class TunnelReport(Wire):
+    """Our end of one tunnel of an encrypted link. `handshake_age_s` is None before the first handshake."""
+
+    generation: int
+    public_key: str
+    port: int
+    sends: bool = Field(default=False, description="what is sent goes by this tunnel")
+    handshake_age_s: float | None = None
+    preshared_key_id: int | None = Field(default=None, description="the one in use; None: no device yet, or another")
+
+
 class LinkReport(Wire):
     """What the kernel has for a link, read back, and what passes now.
 
@@ -114,6 +160,8 @@ class LinkReport(Wire):
     trimmed_packets: int = Field(default=0, description="dropped by a change of the limit, counted apart")
     backlog_bytes: int = 0
     measured_bps: float | None = None
+    tunnels: list[TunnelReport] = []
+    held_preshared_key_ids: list[int] = []
 
 
 class NetworkReport(Wire):

@@ -16,6 +16,7 @@ from opencen.gateway.kernel.model import (
     NO_TREE,
     SET_CLASS,
     Counters,
+    Front,
     HostNow,
     HtbClass,
     KernelNow,
@@ -25,6 +26,7 @@ from opencen.gateway.kernel.model import (
     Tree,
     Tunnel,
     TunnelNow,
+    WireGuardNow,
 )
 
 Key = TypeVar("Key")
@@ -50,6 +52,7 @@ class FakeKernel:
 
     interfaces: set[str] = field(default_factory=set)
     underlay_mtu: int | None = 1_600
+    at_s: float = 0.0
     refuse: Refuse = lambda operation: None
     namespaces: dict[str, NamespaceNow] = field(default_factory=dict)
     applied: list[ops.Operation] = field(default_factory=list)
@@ -64,7 +67,7 @@ class FakeKernel:
             if namespaces is None
             else {n: self.namespaces[n] for n in namespaces if n in self.namespaces}
         )
-        return KernelNow(HostNow(frozenset(self.interfaces), self.underlay_mtu), dict(there))
+        return KernelNow(HostNow(frozenset(self.interfaces), self.underlay_mtu), dict(there), self.at_s)
 
     def apply(self, operations: Sequence[ops.Operation]) -> ops.Outcome:
         refused: dict[ops.Scope, str] = {}
@@ -96,7 +99,13 @@ class FakeKernel:
                 return Delivery(name, None)
         for name, now in there.tunnels.items():
             tunnel = now.tunnel
-            if tunnel.up and tunnel.next_hop_mac and any(ip in ip_network(block) for block in tunnel.routes):
+            leads_on = not isinstance(tunnel.device, Front) or tunnel.path in there.wireguards
+            if (
+                leads_on
+                and tunnel.up
+                and tunnel.next_hop_mac
+                and any(ip in ip_network(block) for block in tunnel.routes)
+            ):
                 return Delivery(name, self._passes(tunnel.tree))
         return None
 
@@ -160,7 +169,57 @@ class FakeKernel:
                 there = self._namespace(name)
                 self.namespaces[name] = replace(there, tunnels=_without(there.tunnels, scope.part))
             case _:
+                self._apply_to_link(operation)
+
+    def _apply_to_link(self, operation: ops.Operation) -> None:
+        there = self._namespace(operation.scope.namespace)
+        match operation:
+            case ops.CreateWireGuard(scope, device):
+                if scope.part in there.wireguards:
+                    raise _RefusedError("File exists")
+                self._store_wireguard(scope, WireGuardNow(replace(device, up=False), None))
+            case ops.DeleteWireGuard(scope):
+                self._delete_wireguard(scope)
+            case _ if operation.scope.part in there.wireguards:
+                self._change_wireguard(operation)
+            case _:
                 self._change_tunnel(operation)
+
+    def shake_hands(self, namespace: str, device: str, age_s: float | None = 0.0) -> None:
+        """Pretend that the peer of a WireGuard device has answered so long ago; None: that it never has."""
+        now = self.namespaces[namespace].wireguards[device]
+        self._store_wireguard(ops.Scope(namespace, device), replace(now, handshake_age_s=age_s))
+
+    def _store_wireguard(self, scope: ops.Scope, now: WireGuardNow) -> None:
+        there = self._namespace(scope.namespace)
+        self.namespaces[scope.namespace] = replace(there, wireguards={**there.wireguards, scope.part: now})
+
+    def _delete_wireguard(self, scope: ops.Scope) -> None:
+        """Routes into a device go with it."""
+        there = self._namespace(scope.namespace)
+        if scope.part not in there.wireguards:
+            raise _RefusedError("No such device")
+        tunnels = {
+            name: replace(now, tunnel=replace(now.tunnel, path=None)) if now.tunnel.path == scope.part else now
+            for name, now in there.tunnels.items()
+        }
+        self.namespaces[scope.namespace] = replace(
+            there, tunnels=tunnels, wireguards=_without(there.wireguards, scope.part)
+        )
+
+    def _change_wireguard(self, operation: ops.Operation) -> None:
+        now = self._namespace(operation.scope.namespace).wireguards[operation.scope.part]
+        device = now.device
+        match operation:
+            case ops.SetPresharedKey(_, _, preshared_key):
+                device = replace(device, preshared_key=preshared_key)
+            case ops.SetPeerEndpoint(_, _, endpoint):
+                device = replace(device, endpoint=endpoint)
+            case ops.SetMtu(_, mtu):
+                device = replace(device, mtu=mtu)
+            case ops.SetUp():
+                device = replace(device, up=True)
+        self._store_wireguard(operation.scope, replace(now, device=device))
 
     def _attach(self, scope: ops.Scope, addresses: frozenset[str]) -> None:
         there = self._namespace(scope.namespace)
@@ -179,6 +238,10 @@ class FakeKernel:
                 tunnel = replace(tunnel, device=replace(tunnel.device, mtu=mtu))
             case ops.SetUp():
                 tunnel = replace(tunnel, up=True)
+            case ops.SetPath(scope, wireguard, _):
+                if wireguard not in self._namespace(scope.namespace).wireguards:
+                    raise _RefusedError("No such device")
+                tunnel = replace(tunnel, path=wireguard)
             case ops.SetNextHop(_, mac):
                 tunnel = replace(tunnel, next_hop_mac=mac)
             case ops.AddRoute(_, cidr_block):

@@ -12,7 +12,7 @@ from socket import AF_INET, AF_INET6
 from typing import Final
 
 from opencen.gateway.kernel.messages import attribute, attributes, nested, text, text_of, u32, u32_of
-from opencen.gateway.kernel.model import NEXT_HOP, Device
+from opencen.gateway.kernel.model import NEXT_HOP, Device, Front
 
 IFF_UP: Final = 0x1
 IFF_NOARP: Final = 0x80
@@ -22,14 +22,22 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO, _IFLA_NET_NS_FD, _IFLA_E
 _INFO_KIND, _INFO_DATA = 1, 2
 _VXLAN_ID, _VXLAN_GROUP, _VXLAN_LOCAL, _VXLAN_LEARNING, _VXLAN_PORT = 1, 2, 4, 7, 15
 _VXLAN_GROUP6, _VXLAN_LOCAL6 = 16, 17
+_VXLAN_TOS, _TOS_INHERIT = 5, 1
+_VETH_PEER = 1
 _SKIP_STATISTICS = 1 << 3
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _NDA_DST, _NDA_LLADDR = 1, 2
 _NUD_PERMANENT = 0x80
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_TABLE = 1, 4, 5, 15
 _TABLE_MAIN, _PROTOCOL_STATIC, _TYPE_UNICAST, _ONLINK = 254, 4, 1, 4
 
+_SCOPE_LINK = 253
+_FRA_IIFNAME, _FRA_PRIORITY, _FRA_TABLE = 3, 6, 15
+_RULE_TO_TABLE, _RULE_BLACKHOLE = 1, 6
+_RULE_PRIORITY = 1_000
+
 _LINK = struct.Struct("=BxHiII")
+_RULE = struct.Struct("=BBBBBBBBI")
 _ADDRESS = struct.Struct("=BBBBI")
 _NEIGHBOUR = struct.Struct("=BxxxiHBB")
 _ROUTE = struct.Struct("=BBBBBBBBI")
@@ -37,7 +45,7 @@ _ROUTE = struct.Struct("=BBBBBBBBI")
 
 @dataclass(frozen=True, slots=True)
 class LinkRow:
-    """A device in a dump. `device` is filled for a VXLAN device."""
+    """A device in a dump. `device` is filled for a VXLAN device; `kind` is '' for hardware."""
 
     ifindex: int
     name: str
@@ -45,6 +53,8 @@ class LinkRow:
     no_arp: bool
     mtu: int
     device: Device | None
+    kind: str = ""
+    mac: str = ""
 
 
 def _mac_bytes(mac: str) -> bytes:
@@ -88,6 +98,7 @@ def vxlan_body(name: str, device: Device, namespace_descriptor: int) -> bytes:
         u32(_VXLAN_ID, device.vni),
         attribute(_VXLAN_LOCAL if version_4 else _VXLAN_LOCAL6, local.packed),
         attribute(_VXLAN_GROUP if version_4 else _VXLAN_GROUP6, remote.packed),
+        attribute(_VXLAN_TOS, bytes([_TOS_INHERIT])),
         attribute(_VXLAN_LEARNING, b"\0"),
         attribute(_VXLAN_PORT, struct.pack(">H", VXLAN_PORT)),
     )
@@ -113,20 +124,45 @@ def _vxlan_of(mac: bytes, mtu: int, settings: dict[int, bytes]) -> Device:
     )
 
 
+def inner_name(name: str) -> str:
+    """The other end of the veth pair of a front."""
+    return f"by-{name.removeprefix('to-')}"
+
+
+def front_body(name: str, front: Front) -> bytes:
+    """A veth pair in the namespace that asks; no ARP in it."""
+    header = _LINK.pack(0, 0, 0, IFF_NOARP, IFF_NOARP)
+
+    def end(end_name: str, mac: str) -> bytes:
+        return text(_IFLA_IFNAME, end_name) + u32(_IFLA_MTU, front.mtu) + attribute(_IFLA_ADDRESS, _mac_bytes(mac))
+
+    peer = nested(_VETH_PEER, header + end(inner_name(name), front.inner_mac))
+    pair = nested(_IFLA_LINKINFO, text(_INFO_KIND, "veth"), nested(_INFO_DATA, peer))
+    return header + end(name, front.mac) + pair
+
+
+def wireguard_body(name: str, namespace_descriptor: int) -> bytes:
+    """A WireGuard device born in another namespace: its outer socket stays in the one that asks."""
+    kind = nested(_IFLA_LINKINFO, text(_INFO_KIND, "wireguard"))
+    return _LINK.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, name) + u32(_IFLA_NET_NS_FD, namespace_descriptor) + kind
+
+
 def link_of(message: bytes) -> LinkRow:
     _, _, ifindex, flags, _ = _LINK.unpack_from(message)
     found = attributes(message[_LINK.size :])
     info = attributes(found.get(_IFLA_LINKINFO, b""))
     mtu = u32_of(found[_IFLA_MTU])
     device = None
-    if text_of(info.get(_INFO_KIND, b"")) == "vxlan":
-        device = _vxlan_of(found.get(_IFLA_ADDRESS, b""), mtu, attributes(info.get(_INFO_DATA, b"")))
+    kind, mac = text_of(info.get(_INFO_KIND, b"")), found.get(_IFLA_ADDRESS, b"")
+    if kind == "vxlan":
+        device = _vxlan_of(mac, mtu, attributes(info.get(_INFO_DATA, b"")))
     name = text_of(found[_IFLA_IFNAME])
-    return LinkRow(ifindex, name, bool(flags & IFF_UP), bool(flags & IFF_NOARP), mtu, device)
+    return LinkRow(ifindex, name, bool(flags & IFF_UP), bool(flags & IFF_NOARP), mtu, device, kind, _mac_text(mac))
 
 
-def address_dump_body() -> bytes:
-    return _ADDRESS.pack(AF_INET, 0, 0, 0, 0)
+def address_dump_body(family: int = AF_INET) -> bytes:
+    """`family` 0: addresses of IPv4 and IPv6."""
+    return _ADDRESS.pack(family, 0, 0, 0, 0)
 
 
 def address_body(ifindex: int, address: str) -> bytes:
@@ -184,3 +220,40 @@ def route_of(message: bytes) -> tuple[int, str] | None:
     if family == AF_INET6 or table != _TABLE_MAIN or found.get(_RTA_GATEWAY) != ip_address(NEXT_HOP).packed:
         return None
     return u32_of(found[_RTA_OIF]), f"{ip_address(found.get(_RTA_DST, bytes(4)))}/{prefix_bits}"
+
+
+def path_body(table: int, ifindex: int) -> bytes:
+    """Everything that is looked up in a table goes out by a device."""
+    header = _ROUTE.pack(AF_INET, 0, 0, 0, 0, _PROTOCOL_STATIC, _SCOPE_LINK, _TYPE_UNICAST, 0)
+    return header + u32(_RTA_TABLE, table) + u32(_RTA_OIF, ifindex)
+
+
+def path_of(message: bytes) -> tuple[int, int] | None:
+    """Table and ifindex of a default route without a gateway; None for any other route."""
+    family, prefix_bits, _, _, _, _, _, kind, _ = _ROUTE.unpack_from(message)
+    found = attributes(message[_ROUTE.size :])
+    if family != AF_INET or prefix_bits or kind != _TYPE_UNICAST or _RTA_GATEWAY in found or _RTA_OIF not in found:
+        return None
+    return u32_of(found.get(_RTA_TABLE, b"\0\0\0\0")), u32_of(found[_RTA_OIF])
+
+
+def rule_dump_body() -> bytes:
+    return _RULE.pack(AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
+def rule_bodies(interface: str, table: int) -> list[bytes]:
+    """What comes in by an interface is looked up in a table, and goes nowhere else."""
+    lookup = _RULE.pack(AF_INET, 0, 0, 0, 0, 0, 0, _RULE_TO_TABLE, 0) + u32(_FRA_TABLE, table)
+    drop = _RULE.pack(AF_INET, 0, 0, 0, 0, 0, 0, _RULE_BLACKHOLE, 0)
+    return [
+        body + text(_FRA_IIFNAME, interface) + u32(_FRA_PRIORITY, priority)
+        for body, priority in ((lookup, _RULE_PRIORITY), (drop, _RULE_PRIORITY + 1))
+    ]
+
+
+def rule_of(message: bytes) -> tuple[str, int]:
+    """The interface that a rule is for ('': any) and its table (0: what matches is dropped)."""
+    *_, action, _ = _RULE.unpack_from(message)
+    found = attributes(message[_RULE.size :])
+    table = u32_of(found[_FRA_TABLE]) if action == _RULE_TO_TABLE and _FRA_TABLE in found else 0
+    return text_of(found.get(_FRA_IIFNAME, b"")), table

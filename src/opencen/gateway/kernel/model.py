@@ -99,15 +99,62 @@ class Device:
     mtu: int
 
 
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The shaped end of a veth pair. What leaves the other end goes by `table` into a WireGuard device.
+
+    So one shaper stands before all tunnels of a link, and the way behind it changes without touching a queue. `mtu` may
+    change while it lives, nothing else.
+    """
+
+    table: int
+    mac: str
+    inner_mac: str
+    mtu: int
+
+
 @dataclass(frozen=True)
 class Tunnel:
-    """A link to a peer region. `next_hop_mac` is the permanent neighbour for NEXT_HOP, None when it is missing."""
+    """A link to a peer region. `next_hop_mac` is the permanent neighbour for NEXT_HOP, None when it is missing.
 
-    device: Device
+    `path` names the WireGuard device that a Front leads into, None while there is none.
+    """
+
+    device: Device | Front
     tree: Tree
     next_hop_mac: str | None
     routes: frozenset[str]
     up: bool
+    path: str | None = None
+
+
+KEEPALIVE_S: Final = 25
+
+
+@dataclass(frozen=True, slots=True)
+class WireGuard:
+    """A WireGuard device: one peer, behind which is everything. Keys are in base64, as WireGuard's tools write them.
+
+    `endpoint` is where the peer is said to be, `address:port`; None: its first packet tells.
+    """
+
+    public_key: str
+    port: int
+    peer_public_key: str
+    preshared_key: str = field(repr=False)
+    endpoint: str | None
+    mtu: int
+    up: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class WireGuardNow:
+    """A WireGuard device as it is; its `endpoint` is the one that was learnt. No handshake yet: None."""
+
+    device: WireGuard
+    handshake_age_s: float | None
+    received_bytes: int = 0
+    sent_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +202,7 @@ class NamespaceNow:
     prepared: bool
     tunnels: Mapping[str, TunnelNow] = field(default_factory=dict)
     ports: Mapping[str, Port] = field(default_factory=dict)
+    wireguards: Mapping[str, WireGuardNow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -167,14 +215,18 @@ class HostNow:
 
 @dataclass(frozen=True)
 class KernelNow:
+    """`at_s`: when it was read, in seconds since the epoch."""
+
     host: HostNow
     namespaces: Mapping[str, NamespaceNow] = field(default_factory=dict)
+    at_s: float = 0.0
 
 
 @dataclass(frozen=True)
 class WantedNamespace:
     tunnels: Mapping[str, Tunnel] = field(default_factory=dict)
     ports: Mapping[str, Port] = field(default_factory=dict)
+    wireguards: Mapping[str, WireGuard] = field(default_factory=dict)
 
 
 Wanted = Mapping[str, WantedNamespace]

@@ -22,6 +22,8 @@ _SETTINGS: Final = {
     "ipv4/ip_forward": "1",
     "ipv4/conf/all/rp_filter": "0",
     "ipv4/conf/default/rp_filter": "0",
+    # what the gateway itself sends, an ICMP error perhaps, comes out of a front with an address of its own
+    "ipv4/conf/all/accept_local": "1",
     "ipv4/conf/all/send_redirects": "0",
     "ipv4/conf/default/send_redirects": "0",
 }

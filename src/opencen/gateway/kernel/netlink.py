@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+import re
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from opencen.gateway.kernel import links, namespaces, queues
+from opencen.gateway.kernel import links, namespaces, queues, wireguard
 from opencen.gateway.kernel import operations as ops
 from opencen.gateway.kernel.messages import (
     NLM_F_CREATE,
@@ -19,6 +21,8 @@ from opencen.gateway.kernel.messages import (
 from opencen.gateway.kernel.model import (
     NO_TREE,
     Counters,
+    Device,
+    Front,
     HostNow,
     KernelNow,
     NamespaceNow,
@@ -26,12 +30,14 @@ from opencen.gateway.kernel.model import (
     Tree,
     Tunnel,
     TunnelNow,
+    WireGuard,
 )
 
 _NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
 _NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
 _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _NEWNEIGH, _GETNEIGH = 28, 30
+_NEWRULE, _DELRULE, _GETRULE = 32, 33, 34
 _NEWQDISC, _DELQDISC, _GETQDISC = 36, 37, 38
 _NEWTCLASS, _DELTCLASS, _GETTCLASS = 40, 41, 42
 _NEWTFILTER, _DELTFILTER, _GETTFILTER = 44, 45, 46
@@ -47,7 +53,44 @@ class _Rows:
     addresses: dict[int, set[str]] = field(default_factory=dict)
     next_hops: dict[int, str] = field(default_factory=dict)
     routes: dict[int, set[str]] = field(default_factory=dict)
+    paths: dict[int, int] = field(default_factory=dict)
+    rules: dict[str, set[int]] = field(default_factory=dict)
     queues: dict[int, list[tuple[int, int, dict[int, bytes]]]] = field(default_factory=dict)
+
+
+_WIREGUARD_NAME: Final = re.compile(r"wg[0-9a-f]{12}")
+
+
+def _is_front(row: links.LinkRow) -> bool:
+    return row.kind == "veth" and row.name.startswith("to-")
+
+
+def _is_tunnel(row: links.LinkRow) -> bool:
+    return row.device is not None or _is_front(row)
+
+
+def _is_wireguard(row: links.LinkRow) -> bool:
+    return row.kind in ("wireguard", "tun") and _WIREGUARD_NAME.fullmatch(row.name) is not None
+
+
+def _is_ours(row: links.LinkRow) -> bool:
+    """Whether the gateway made it: a tunnel, an end of a front, a WireGuard device."""
+    return row.device is not None or (row.kind == "veth" and row.name.startswith(("to-", "by-"))) or _is_wireguard(row)
+
+
+def _inner(row: links.LinkRow, rows: _Rows) -> links.LinkRow | None:
+    """The other end of a front's veth pair, if it is up."""
+    name = links.inner_name(row.name)
+    return next((other for other in rows.links if other.name == name and other.up), None)
+
+
+def _front(row: links.LinkRow, rows: _Rows) -> Front:
+    """`table` is 0 unless both rules are there: then nothing of the pair can be relied on, and it is made anew."""
+    name = links.inner_name(row.name)
+    tables = rows.rules.get(name, set())
+    inner_mac = next((other.mac for other in rows.links if other.name == name), "")
+    complete = len(tables) == 2 and 0 in tables
+    return Front(max(tables) if complete else 0, row.mac, inner_mac, row.mtu)
 
 
 @dataclass
@@ -60,16 +103,28 @@ class _Progress:
     ifindexes: dict[ops.Scope, int] = field(default_factory=dict)
 
 
+def _no_private_key(public_key: str) -> str:
+    raise OSError(f"the private key of {public_key} is not here")
+
+
 class NetlinkKernel:
     """The `Kernel` of this machine, seen from the network namespace that holds the underlay.
 
     `prefix` begins the names of this gateway's namespaces; `endpoint` is its underlay address; `underlay` names the
-    namespace with that address, None being the one that the process runs in. Not for use by two threads at once.
+    namespace with that address, None being the one that the process runs in. `private_key` finds the private key of a
+    public one, and raises OSError. Not for use by two threads at once.
     """
 
-    def __init__(self, prefix: str, endpoint: str, underlay: str | None = None) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        endpoint: str,
+        underlay: str | None = None,
+        private_key: Callable[[str], str] = _no_private_key,
+    ) -> None:
         self._prefix = prefix
         self._endpoint = endpoint
+        self._private_key = private_key
         self._underlay = namespaces.path_of(underlay) if underlay else namespaces.OWN
         self._host = NetlinkSocket(self._underlay if underlay else None)
         self._sockets: dict[str, tuple[int, NetlinkSocket]] = {}
@@ -101,13 +156,13 @@ class NetlinkKernel:
     def read(self, names: Sequence[str] | None = None) -> KernelNow:
         there = namespaces.names(self._prefix)
         wanted = there if names is None else [name for name in there if name in names]
-        return KernelNow(self._read_host(), {name: self._read_namespace(name) for name in wanted})
+        return KernelNow(self._read_host(), {name: self._read_namespace(name) for name in wanted}, time.time())
 
     def _read_host(self) -> HostNow:
         rows = [links.link_of(message) for message in self._host.dump(_GETLINK, links.link_dump_body())]
         owners = {
             ifindex
-            for ifindex, address in map(links.address_of, self._host.dump(_GETADDR, links.address_dump_body()))
+            for ifindex, address in map(links.address_of, self._host.dump(_GETADDR, links.address_dump_body(family=0)))
             if address.split("/")[0] == self._endpoint
         }
         mtus = [row.mtu for row in rows if row.ifindex in owners]
@@ -117,14 +172,21 @@ class NetlinkKernel:
         opened = self._socket(name)
         rows = self._read_rows(opened)
         loopback_up = any(row.name == "lo" and row.up for row in rows.links)
-        others = [row for row in rows.links if row.device is None and row.name != "lo"]
+        others = [row for row in rows.links if row.name != "lo" and not _is_ours(row)]
         insight = namespaces.look(name, [row.name for row in others])
         return NamespaceNow(
             prepared=loopback_up and insight.prepared,
-            tunnels={row.name: self._read_tunnel(opened, row, rows) for row in rows.links if row.device},
+            tunnels={
+                row.name: self._read_tunnel(opened, row, rows) for row in rows.links if row.device or _is_front(row)
+            },
             ports={
                 row.name: Port(frozenset(rows.addresses.get(row.ifindex, ())), row.up, insight.segments[row.name])
                 for row in others
+            },
+            wireguards={
+                row.name: wireguard.read(row.name, namespaces.path_of(name), row.mtu, up=row.up, at_s=time.time())
+                for row in rows.links
+                if _is_wireguard(row)
             },
         )
 
@@ -135,24 +197,31 @@ class NetlinkKernel:
         for hop in map(links.next_hop_of, opened.dump(_GETNEIGH, links.neighbour_dump_body())):
             if hop:
                 rows.next_hops[hop[0]] = hop[1]
-        for route in map(links.route_of, opened.dump(_GETROUTE, links.route_dump_body())):
+        for message in opened.dump(_GETROUTE, links.route_dump_body()):
+            route, path = links.route_of(message), links.path_of(message)
             if route:
                 rows.routes.setdefault(route[0], set()).add(route[1])
+            elif path:
+                rows.paths[path[0]] = path[1]
+        if any(_is_front(row) for row in rows.links):
+            for interface, table in map(links.rule_of, opened.dump(_GETRULE, links.rule_dump_body())):
+                rows.rules.setdefault(interface, set()).add(table)
         for message in opened.dump(_GETQDISC, queues.tc_body(0)):
             ifindex, handle, parent, _ = queues.tc_header(message)
             rows.queues.setdefault(ifindex, []).append((handle, parent, queues.tc_attributes(message)))
         return rows
 
     def _read_tunnel(self, opened: NetlinkSocket, row: links.LinkRow, rows: _Rows) -> TunnelNow:
-        if row.device is None:
-            raise ValueError(f"{row.name} is no tunnel")
         tree, counters = self._read_tree(opened, row.ifindex, rows.queues.get(row.ifindex, []))
+        device = row.device or _front(row, rows)
+        path = rows.paths.get(device.table) if isinstance(device, Front) else None
         tunnel = Tunnel(
-            device=row.device,
+            device=device,
             tree=tree,
             next_hop_mac=rows.next_hops.get(row.ifindex),
             routes=frozenset(rows.routes.get(row.ifindex, ())),
-            up=row.up,
+            up=row.up and (row.device is not None or _inner(row, rows) is not None),
+            path=next((other.name for other in rows.links if other.ifindex == path), None),
         )
         return TunnelNow(tunnel, row.ifindex, counters)
 
@@ -209,14 +278,19 @@ class NetlinkKernel:
                 self._attach_port(scope, addresses)
             case ops.DetachPort(scope):
                 self._give_back(self._socket(scope.namespace), self._ifindex(scope, progress))
-            case ops.CreateTunnel(scope, device):
+            case ops.CreateTunnel(scope, Front() as front):
+                self._create_front(scope, front)
+            case ops.CreateTunnel(scope, Device() as device):
                 with namespaces.path_of(scope.namespace).open("rb") as target:
                     self._host.request(_NEWLINK, _NEW, links.vxlan_body(scope.part, device, target.fileno()))
                 namespaces.stop_gluing(scope.namespace, scope.part)
-            case ops.DeleteTunnel(scope):
+            case ops.CreateWireGuard(scope, device):
+                self._create_wireguard(scope, device)
+            case ops.DeleteTunnel(scope) | ops.DeleteWireGuard(scope):
                 ifindex = self._ifindex(scope, progress)
                 self._socket(scope.namespace).request(_DELLINK, 0, links.link_delete_body(ifindex))
                 del progress.ifindexes[scope]
+                self._drop_rules(scope)
             case _:
                 ifindex = self._ifindex(operation.scope, progress)
                 self._apply_to_device(operation, ifindex)
@@ -225,10 +299,21 @@ class NetlinkKernel:
     def _apply_to_device(self, operation: ops.Operation, ifindex: int) -> None:
         request = self._socket(operation.scope.namespace).request
         match operation:
-            case ops.SetMtu(_, mtu):
-                request(_NEWLINK, 0, links.link_mtu_body(ifindex, mtu))
-            case ops.SetUp():
-                request(_NEWLINK, 0, links.link_up_body(ifindex))
+            case ops.SetMtu(scope, mtu):
+                for index in [*self._inner_ifindexes(scope), ifindex]:
+                    request(_NEWLINK, 0, links.link_mtu_body(index, mtu))
+            case ops.SetUp(scope):
+                for index in [*self._inner_ifindexes(scope), ifindex]:
+                    request(_NEWLINK, 0, links.link_up_body(index))
+            case ops.SetPath(scope, device, table):
+                found = self._socket(scope.namespace).get(_GETLINK, links.link_by_name_body(device))
+                request(_NEWROUTE, _PUT, links.path_body(table, links.link_of(found).ifindex))
+            case ops.SetPresharedKey(scope, peer_public_key, preshared_key):
+                path = namespaces.path_of(scope.namespace)
+                wireguard.set_preshared_key(scope.part, path, peer_public_key, preshared_key)
+            case ops.SetPeerEndpoint(scope, peer_public_key, endpoint):
+                path = namespaces.path_of(scope.namespace)
+                wireguard.set_endpoint(scope.part, path, peer_public_key, endpoint)
             case ops.SetNextHop(_, mac):
                 request(_NEWNEIGH, _PUT, links.next_hop_body(ifindex, mac))
             case ops.AddRoute(_, cidr_block):
@@ -275,6 +360,54 @@ class NetlinkKernel:
         progress.trimmed_packets[scope] = progress.trimmed_packets.get(scope, 0) + last.queued_packets
         return last
 
+    def _inner_ifindexes(self, scope: ops.Scope) -> list[int]:
+        """The other end of a front's veth pair; nothing for other devices."""
+        if not scope.part.startswith("to-"):
+            return []
+        try:
+            message = self._socket(scope.namespace).get(_GETLINK, links.link_by_name_body(links.inner_name(scope.part)))
+        except KernelRefusedError as refusal:
+            if refusal.errno != errno.ENODEV:
+                raise
+            return []
+        return [links.link_of(message).ifindex]
+
+    def _create_front(self, scope: ops.Scope, front: Front) -> None:
+        """Rules first, then their devices: nothing that comes out of the pair ever meets the routes into it."""
+        opened = self._socket(scope.namespace)
+        inner = links.inner_name(scope.part)
+        self._drop_rules(scope)
+        for body in links.rule_bodies(inner, front.table):
+            opened.request(_NEWRULE, _NEW, body)
+        opened.request(_NEWLINK, _NEW, links.front_body(scope.part, front))
+        for name in (scope.part, inner):
+            namespaces.stop_gluing(scope.namespace, name)
+
+    def _drop_rules(self, scope: ops.Scope) -> None:
+        opened = self._socket(scope.namespace)
+        inner = links.inner_name(scope.part)
+        for message in opened.dump(_GETRULE, links.rule_dump_body()):
+            if links.rule_of(message)[0] == inner:
+                opened.request(_DELRULE, 0, message)
+
+    def _create_wireguard(self, scope: ops.Scope, device: WireGuard) -> None:
+        """With the kernel's own WireGuard, or, where there is none, with a process."""
+        private_key = self._private_key(device.public_key)
+        path = namespaces.path_of(scope.namespace)
+        with path.open("rb") as target:
+            try:
+                self._host.request(_NEWLINK, _NEW, links.wireguard_body(scope.part, target.fileno()))
+            except KernelRefusedError as refusal:
+                if refusal.errno != errno.EOPNOTSUPP:
+                    raise
+                wireguard.start_userspace(scope.part, self._underlay)
+                row = links.link_of(self._host.get(_GETLINK, links.link_by_name_body(scope.part)))
+                self._host.request(_NEWLINK, 0, links.link_move_body(row.ifindex, target.fileno()))
+        wireguard.configure(scope.part, path, device, private_key)
+        opened = self._socket(scope.namespace)
+        row = links.link_of(opened.get(_GETLINK, links.link_by_name_body(scope.part)))
+        opened.request(_NEWLINK, 0, links.link_mtu_body(row.ifindex, device.mtu))
+
     def _create_namespace(self, name: str) -> None:
         namespaces.create(name)
         namespaces.prepare(name)
@@ -285,9 +418,9 @@ class NetlinkKernel:
     def _delete_namespace(self, name: str) -> None:
         opened = self._socket(name)
         for row in map(links.link_of, opened.dump(_GETLINK, links.link_dump_body())):
-            if row.device is not None:
+            if _is_tunnel(row) or _is_wireguard(row):
                 opened.request(_DELLINK, 0, links.link_delete_body(row.ifindex))
-            elif row.name != "lo":
+            elif row.name != "lo" and not _is_ours(row):
                 self._give_back_if_movable(opened, row.ifindex)
         self._forget(name)
         namespaces.remove(name)

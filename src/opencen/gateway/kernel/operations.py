@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from opencen.gateway.kernel.model import Counters, Device, Filter, HtbClass, KernelNow, Leaf, RootQueue
+from opencen.gateway.kernel.model import (
+    Counters,
+    Device,
+    Filter,
+    Front,
+    HtbClass,
+    KernelNow,
+    Leaf,
+    RootQueue,
+    WireGuard,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +61,58 @@ class DetachPort:
 
 @dataclass(frozen=True, slots=True)
 class CreateTunnel:
-    """Make the VXLAN device, down, with GRO off: what arrives at a host are the packets that were sent and counted."""
+    """Make the VXLAN device or the veth pair, down, with GRO off.
+
+    So what arrives at a host are the packets that were sent and counted.
+    """
 
     scope: Scope
-    device: Device
+    device: Device | Front
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteTunnel:
     scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class SetPath:
+    """Send what passed the shaper of a Front into this WireGuard device from now on. One step, for every packet."""
+
+    scope: Scope
+    wireguard: str
+    table: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreateWireGuard:
+    """Make a WireGuard device with its outer socket in the gateway's namespace, and its peer; down."""
+
+    scope: Scope
+    device: WireGuard
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteWireGuard:
+    """Remove the device, its peer and its keys, and the process that runs it."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class SetPresharedKey:
+    """Use another pre-shared key from the next handshake on; sessions go on."""
+
+    scope: Scope
+    peer_public_key: str
+    preshared_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SetPeerEndpoint:
+    scope: Scope
+    peer_public_key: str
+    endpoint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +223,11 @@ Operation = (
     | DetachPort
     | CreateTunnel
     | DeleteTunnel
+    | SetPath
+    | CreateWireGuard
+    | DeleteWireGuard
+    | SetPresharedKey
+    | SetPeerEndpoint
     | SetMtu
     | PutRoot
     | DeleteRoot
@@ -185,6 +243,9 @@ Operation = (
     | AddRoute
     | DeleteRoute
 )
+
+ROUTINE = (SetPath, SetPresharedKey, SetPeerEndpoint)
+"""What encrypted links need now and then although nobody changed anything: it is no repair."""
 
 
 @dataclass(frozen=True)
