@@ -181,7 +181,7 @@ def test_a_delete_that_waited_frees_the_package_that_the_connection_draws_on_now
         assert package is not None
         deleting = other.submit(connections.delete, context, admin, cen_id, "us-west-1", "cn-hangzhou")
         _wait_until_blocked(context, deleting)
-        allocations.delete_connection(tx, package, connection)
+        allocations.delete_connection(tx, package, connection, context.clock())
         package_rows.bind(tx, package.id, None, 7)
         package_rows.bind(tx, later.id, cen_id, 2)
         allocations.insert_connection(tx, later, replace(connection, package_id=later.id), 5)

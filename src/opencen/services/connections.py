@@ -148,7 +148,7 @@ def delete(
         _areas(context, work.tx, pair)
         package, before = _lock_package_of(work, actor, cen_id, pair)
         _check_version(before, before.id, seen_version)
-        allocations.delete_connection(work.tx, package, before)
+        allocations.delete_connection(work.tx, package, before, work.now)
         label_rows.remove_tags(work.tx, Labelled.CONNECTION, [before.id], None)
         links.want(work.tx, (cen_id, *pair), package.id, 0, work.revision())
         grants.settle(work, package.id, package.bandwidth_mbps)

@@ -18,6 +18,8 @@ from opencen.services.vault import Vault
 from opencen.store import audit, control, networks, regions
 from opencen.store.database import Database, Transaction
 
+WATCHED_FOR_S = 15
+
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
@@ -40,12 +42,22 @@ class Context:
     key_uses: dict[str, float] = field(default_factory=dict)
     """When (monotonic seconds) the last use of a key was last written down."""
     rehearses: bool = False
+    watched_connections: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    """Connections (instance, sorted regions) whose live figures somebody looks at, until when (monotonic seconds)."""
     _watched_until_s: float = 0.0
     _area_of: dict[str, str] = field(default_factory=dict)
 
     def watch(self) -> None:
         """Somebody looks at live figures: gateways are asked to report every second for a while."""
-        self._watched_until_s = time.monotonic() + 15
+        self._watched_until_s = time.monotonic() + WATCHED_FOR_S
+
+    def watch_connection(self, cen_id: str, region_a_id: str, region_b_id: str) -> None:
+        """Somebody looks at this connection: it is metered every second for a while, however many there are."""
+        self.watch()
+        now = time.monotonic()
+        for key in [key for key, until_s in self.watched_connections.items() if until_s < now]:
+            self.watched_connections.pop(key, None)
+        self.watched_connections[cen_id, region_a_id, region_b_id] = now + WATCHED_FOR_S
 
     @property
     def watched(self) -> bool:

@@ -8,6 +8,7 @@ A test holds that no other module writes these columns.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import and_, bindparam, delete, insert, update
@@ -17,6 +18,7 @@ from opencen.domain.nouns import Package
 from opencen.store.database import Transaction
 from opencen.store.plain import PlainStatement
 from opencen.store.schema import bandwidth_packages as packages
+from opencen.store.schema import connection_tenures as tenures
 from opencen.store.schema import region_connections as connections
 
 _THIS = and_(
@@ -35,6 +37,19 @@ _CHANGE = _CHANGE.values(
     bandwidth_mbps=bindparam("bandwidth_mbps"), updated_at=bindparam("updated_at"), version=bindparam("version")
 )
 _DELETE = delete(connections).where(_THIS)
+_END_TENURE = PlainStatement(
+    update(tenures)
+    .where(
+        tenures.c.cen_id == bindparam("this_cen_id"),
+        tenures.c.region_a_id == bindparam("this_region_a_id"),
+        tenures.c.region_b_id == bindparam("this_region_b_id"),
+        tenures.c.until_s.is_(None),
+    )
+    .values(until_s=bindparam("until_s"))
+)
+_BEGIN_TENURE = PlainStatement(
+    insert(tenures).values({column.name: bindparam(column.name) for column in tenures.c if column.name != "id"})
+)
 
 
 def _this(connection: Connection) -> dict[str, str]:
@@ -48,6 +63,27 @@ def _this(connection: Connection) -> dict[str, str]:
 def _allocate(tx: Transaction, package: Package, allocated_mbps: int) -> None:
     values = {"this_id": package.id, "allocated_mbps": allocated_mbps, "version": package.version + 1}
     _ALLOCATE.run(tx, values)
+
+
+def _begin_tenure(tx: Transaction, package: Package, connection: Connection) -> None:
+    """From now on, what the connection carries is accounted to this package."""
+    _BEGIN_TENURE.run(
+        tx,
+        {
+            "cen_id": connection.cen_id,
+            "region_a_id": connection.region_a_id,
+            "region_b_id": connection.region_b_id,
+            "since_s": int(connection.updated_at.timestamp()),
+            "until_s": None,
+            "account_id": package.account_id,
+            "package_id": package.id,
+            "bandwidth_mbps": connection.bandwidth_mbps,
+        },
+    )
+
+
+def _end_tenure(tx: Transaction, connection: Connection, at: datetime) -> None:
+    _END_TENURE.run(tx, {"until_s": int(at.timestamp())} | _this(connection))
 
 
 def insert_connection(tx: Transaction, package: Package, connection: Connection, allocated_mbps: int) -> None:
@@ -67,6 +103,7 @@ def insert_connection(tx: Transaction, package: Package, connection: Connection,
             "version": connection.version,
         },
     )
+    _begin_tenure(tx, package, connection)
 
 
 def change_connection(
@@ -76,11 +113,15 @@ def change_connection(
     _allocate(tx, package, allocated_mbps)
     values = {"bandwidth_mbps": bandwidth_mbps, "updated_at": at, "version": connection.version + 1}
     tx.execute(_CHANGE, values | _this(connection))
+    _end_tenure(tx, connection, at)
+    changed = replace(connection, bandwidth_mbps=bandwidth_mbps, updated_at=at, version=connection.version + 1)
+    _begin_tenure(tx, package, changed)
 
 
-def delete_connection(tx: Transaction, package: Package, connection: Connection) -> None:
+def delete_connection(tx: Transaction, package: Package, connection: Connection, at: datetime) -> None:
     """Remove a connection; its share is free at once."""
     tx.execute(_DELETE, _this(connection))
+    _end_tenure(tx, connection, at)
     _allocate(tx, package, package.allocated_mbps - connection.bandwidth_mbps)
 
 

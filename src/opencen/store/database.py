@@ -13,12 +13,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    MetaData,
+    create_engine,
+    event,
+    insert,
+    make_url,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import DatabaseError, DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from opencen.domain.errors import InvalidValueError, UnavailableError
-from opencen.store import schema
+from opencen.store import schema, usage_schema
 
 Transaction = Connection
 """What the functions of this folder are given; nobody outside of it looks inside."""
@@ -90,22 +101,26 @@ class _SqliteWriter:
 
 
 class Database:
-    """Two stores in one: `main` (durable) and `volatile` (nonces, what gateways last said)."""
+    """Three stores in one: `main` (durable), `volatile` (nonces, what gateways last said) and `usage` (durable)."""
 
-    def __init__(self, main: Engine, volatile: Engine) -> None:
+    def __init__(self, main: Engine, volatile: Engine, usage: Engine) -> None:
         self._main = main
         self._volatile = volatile
+        self._usage = usage
         self._sqlite = main.dialect.name == "sqlite"
         self._main_writer = _SqliteWriter(main)
         self._volatile_writer = _SqliteWriter(volatile)
+        self._usage_writer = _SqliteWriter(usage)
 
     @classmethod
     def sqlite(cls, directory: Path, *, durable: bool = True) -> Database:
-        """The default: two files in `directory`, which is made if missing; `durable` waits for the disk."""
+        """The default: three files in `directory`, which is made if missing; `durable` waits for the disk."""
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         synchronous = "FULL" if durable else "OFF"
         return cls(
-            _sqlite_engine(directory / "opencen.db", synchronous), _sqlite_engine(directory / "volatile.db", "OFF")
+            _sqlite_engine(directory / "opencen.db", synchronous),
+            _sqlite_engine(directory / "volatile.db", "OFF"),
+            _sqlite_engine(directory / "usage.db", synchronous),
         )
 
     @classmethod
@@ -124,7 +139,7 @@ class Database:
             json_serializer=_to_json,
             connect_args={"options": "-c synchronous_commit=off"},
         )
-        return cls(main, volatile)
+        return cls(main, volatile, main)
 
     @property
     def is_sqlite(self) -> bool:
@@ -151,10 +166,49 @@ class Database:
             config.attributes["connection"] = tx
             command.upgrade(config, "head")
         self._create_volatile(schema.volatile)
+        self._upgrade_usage()
 
     def _create_volatile(self, metadata: MetaData) -> None:
         with self.volatile() as tx:
             metadata.create_all(tx, checkfirst=True)
+
+    def _upgrade_usage(self) -> None:
+        versions = usage_schema.usage_version
+        with self.usage_write() as tx:
+            if not self._sqlite:
+                tx.execute(text("SELECT pg_advisory_xact_lock(7218431)"))
+            usage_schema.usage.create_all(tx, checkfirst=True)
+            present = tx.execute(select(versions.c.version)).scalar()
+            if present is None:
+                tx.execute(insert(versions), {"id": 1, "version": usage_schema.VERSION})
+                return
+            if present > usage_schema.VERSION:
+                raise SchemaTooNewError(
+                    f"the usage tables have version {present}, this OpenCEN knows {usage_schema.VERSION}; "
+                    "a newer one wrote them"
+                )
+            for version in range(present + 1, usage_schema.VERSION + 1):
+                if version in usage_schema.UPGRADES:
+                    usage_schema.UPGRADES[version](tx)
+            tx.execute(update(versions).values(version=usage_schema.VERSION))
+
+    @contextmanager
+    def usage_read(self) -> Iterator[Transaction]:
+        """A consistent snapshot of `usage`."""
+        with _unavailable_when_broken(), self._usage.connect() as connection:
+            if not self._sqlite:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    @contextmanager
+    def usage_write(self) -> Iterator[Transaction]:
+        """A transaction on `usage`: when the block ends it is on disk, when it raises nothing has changed."""
+        if not self._sqlite:
+            with _unavailable_when_broken(), self._usage.begin() as connection:
+                yield connection
+            return
+        with _unavailable_when_broken(), self._usage_writer.transaction() as connection:
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -215,16 +269,19 @@ class Database:
     def close(self) -> None:
         self._main_writer.close()
         self._volatile_writer.close()
+        self._usage_writer.close()
         self._main.dispose()
         self._volatile.dispose()
+        self._usage.dispose()
 
 
 class _Joined(Database):
     """Inside of a transaction that is under way: a change that fails is undone alone, and is on disk with the rest."""
 
     def __init__(self, whole: Database, tx: Transaction) -> None:
-        super().__init__(whole._main, whole._volatile)
+        super().__init__(whole._main, whole._volatile, whole._usage)
         self._volatile_writer = whole._volatile_writer
+        self._usage_writer = whole._usage_writer
         self._tx = tx
 
     @contextmanager
@@ -241,15 +298,26 @@ class _Guarded(Database):
     """Whose writes are refused when something is not so any more: for work whose right to go on may have ended."""
 
     def __init__(self, whole: Database, check: Callable[[Transaction], None]) -> None:
-        super().__init__(whole._main, whole._volatile)
+        super().__init__(whole._main, whole._volatile, whole._usage)
         self._main_writer = whole._main_writer
         self._volatile_writer = whole._volatile_writer
+        self._usage_writer = whole._usage_writer
         self._check = check
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         with super().write() as tx:
             self._check(tx)
+            yield tx
+
+    @contextmanager
+    def usage_write(self) -> Iterator[Transaction]:
+        with super().usage_write() as tx:
+            if not self._sqlite:
+                self._check(tx)
+            else:
+                with self.read() as main_tx:
+                    self._check(main_tx)
             yield tx
 
 

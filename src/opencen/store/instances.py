@@ -122,3 +122,13 @@ def remove(tx: Transaction, cen_id: str) -> None:
     labels.remove_tags(tx, Labelled.INSTANCE, [cen_id], None)
     labels.remove_tags_of_parts(tx, Labelled.TRANSIT_ROUTER, cen_id)
     tx.execute(delete(instances).where(instances.c.id == cen_id))
+
+
+def accounts_of(tx: Transaction, cen_ids: Sequence[str]) -> dict[str, str]:
+    """Whose each of these instances is; one that is gone is missing."""
+    found: dict[str, str] = {}
+    for start in range(0, len(cen_ids), 500):
+        some = cen_ids[start : start + 500]
+        rows = tx.execute(select(instances.c.id, instances.c.account_id).where(instances.c.id.in_(some)))
+        found |= {row.id: row.account_id for row in rows}
+    return found

@@ -255,6 +255,25 @@ region_connections = Table(
     Index(None, "account_id", "cen_id", "region_a_id", "region_b_id"),
 )
 
+connection_tenures = Table(
+    "connection_tenures",
+    main,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("cen_id", String, nullable=False),
+    Column("region_a_id", String, nullable=False),
+    Column("region_b_id", String, nullable=False),
+    Column("since_s", BigInteger, nullable=False),
+    Column("until_s", BigInteger),
+    Column("account_id", String, nullable=False, index=True),
+    Column("package_id", String, nullable=False, index=True),
+    Column("bandwidth_mbps", Integer, nullable=False),
+    Index(None, "cen_id", "region_a_id", "region_b_id"),
+)
+"""What a connection was set to and out of which package, from when (seconds since 1970) to when (NULL: still).
+
+What usage is accounted to; it outlives the connection, and even the instance.
+"""
+
 links = Table(
     "links",
     main,

@@ -16,6 +16,7 @@ from opencen.api.rest import (
     plans,
     problems,
     sessions,
+    usage,
 )
 from opencen.services.context import Context
 from opencen.wire.rest import Problem
@@ -43,4 +44,6 @@ def make_rest_app(context: Context) -> FastAPI:
     problems.install(app)
     for module in (instances, networks, packages, connections, plans, installation, people, sessions, gateway_channel):
         app.include_router(module.router)
+    app.include_router(usage.router)
+    app.include_router(usage.gateway_router)
     return app
