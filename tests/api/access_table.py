@@ -18,6 +18,8 @@ REST: dict[str, tuple[str, Any]] = {
     "/access-keys/{access_key_id} PATCH": (ADMINISTRATOR, {"active": True}),
     "/accounts GET": (ADMINISTRATOR, None),
     "/accounts POST": (ADMINISTRATOR, {"name": "x"}),
+    "/accounts/{account_id}/quotas GET": (VIEWER, None),
+    "/accounts/{account_id}/quotas PATCH": (ADMINISTRATOR, {}),
     "/areas GET": (VIEWER, None),
     "/audit GET": (VIEWER, None),
     "/audit/head GET": (ADMINISTRATOR, None),

@@ -36,6 +36,8 @@ def add_to(app: typer.Typer) -> None:
         group.command("list", help=f"List them: {', '.join(columns).lower()}.")(_listing(path, columns))
         if name == "account":
             group.command("create")(people.create_account)
+            group.command("quotas")(people.show_quotas)
+            group.command("limit")(people.limit_account)
         app.add_typer(group, name=name)
     app.add_typer(people.users, name="user")
     app.add_typer(people.keys, name="key")

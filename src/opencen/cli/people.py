@@ -29,6 +29,46 @@ def create_account(
     print_json(item) if output is Output.JSON else typer.echo(item["id"])
 
 
+def show_quotas(
+    context: typer.Context,
+    account: Annotated[str | None, typer.Argument(help="Its id; by default one's own.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """How many instances, networks, packages and connections an account may have, and has."""
+    with told(), connect(context) as client:
+        item = client.get(f"/v1/accounts/{account or client.get('/v1/me')['account_id']}/quotas")
+    _print_quotas(item, output)
+
+
+def limit_account(
+    context: typer.Context,
+    account: Annotated[str, typer.Argument(help="Its id; see `opencen account list`.")],
+    instances: Annotated[int | None, typer.Option(help="The most CEN instances.", min=0)] = None,
+    networks: Annotated[int | None, typer.Option(help="The most networks.", min=0)] = None,
+    packages: Annotated[int | None, typer.Option(help="The most bandwidth packages.", min=0)] = None,
+    connections: Annotated[int | None, typer.Option(help="The most region connections.", min=0)] = None,
+    no_limit: Annotated[
+        list[str] | None, typer.Option(help="instances, networks, packages or connections: no limit; may repeat.")
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Limit how many things an account may have (administrators). What is not given stays."""
+    limits = {"instances": instances, "networks": networks, "packages": packages, "connections": connections}
+    body: dict[str, int | None] = {kind: most for kind, most in limits.items() if most is not None}
+    body |= dict.fromkeys(no_limit or ())
+    with told(), connect(context) as client:
+        item = client.request("PATCH", f"/v1/accounts/{account}/quotas", body=body)
+    _print_quotas(item, output)
+
+
+def _print_quotas(item: dict[str, Any], output: Output) -> None:
+    if output is Output.JSON:
+        print_json(item)
+        return
+    rows = [(kind, used, "no limit" if item[kind] is None else item[kind]) for kind, used in item["used"].items()]
+    print_table(("Kind", "Used", "At most"), rows, empty="none")
+
+
 def _user_id(client: Client, text: str) -> str:
     found = [item["id"] for item in client.get("/v1/users")["items"] if text in (item["id"], item["username"])]
     return str(found[0]) if found else text

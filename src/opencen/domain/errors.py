@@ -9,6 +9,7 @@
     │   ├── BandwidthExceededError   the sum of a package's connections would exceed it
     │   │   └── PackageShrinkError   a package would become smaller than what is allocated
     │   ├── CapacityExceededError    packages between two areas would exceed the backbone there
+    │   ├── QuotaExceededError       the account may not have more of this kind
     │   ├── PackageNotBoundError     no package of that pair of areas is bound
     │   ├── AreaPairTakenError       a package of that pair of areas is bound already
     │   ├── PackageBoundError        the package is bound (to this or another instance)
@@ -155,6 +156,20 @@ class CapacityExceededError(ConflictError):
             sold_mbps=sold_mbps,
             left_mbps=left_mbps,
             asked_mbps=asked_mbps,
+        )
+
+
+class QuotaExceededError(ConflictError):
+    """The account may not have more of this kind."""
+
+    code = "QuotaExceeded"
+
+    def __init__(self, kind: str, *, most: int, used: int) -> None:
+        super().__init__(
+            f"this account may have {most} {kind}, and has {used}; an administrator can raise the quota",
+            kind=kind,
+            most=most,
+            used=used,
         )
 
 

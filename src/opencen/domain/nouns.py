@@ -155,6 +155,24 @@ class Package:
         return self.bandwidth_mbps - self.allocated_mbps
 
 
+class QuotaKind(StrEnum):
+    """What an account may have a limited number of."""
+
+    INSTANCES = "instances"
+    NETWORKS = "networks"
+    PACKAGES = "packages"
+    CONNECTIONS = "connections"
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many of a kind an account may have, None for no limit, and how many it has."""
+
+    kind: QuotaKind
+    most: int | None
+    used: int
+
+
 @dataclass(frozen=True, slots=True)
 class Capacity:
     """What the backbone carries between two areas (`area_a_id` <= `area_b_id`), and how much of it is sold."""

@@ -18,9 +18,9 @@ from opencen.domain.errors import (
 from opencen.domain.geography import area_pair, connection_id, region_pair
 from opencen.domain.labels import NO_LABELS, Labelled, Labels
 from opencen.domain.names import checked_description, checked_name
-from opencen.domain.nouns import Actor, Package
+from opencen.domain.nouns import Actor, Package, QuotaKind
 from opencen.domain.transit import ConnectionNote
-from opencen.services import grants, labels
+from opencen.services import grants, labels, quotas
 from opencen.services import instances as instance_service
 from opencen.services.context import Context, Work, plain
 from opencen.store import allocations, connections, links, packages, remainders, transit
@@ -177,6 +177,8 @@ def _lock_package_of(work: Work, actor: Actor, cen_id: str, pair: tuple[str, str
 def _carry_out(
     work: Work, package: Package, before: Connection | None, cen_id: str, pair: tuple[str, str], bandwidth_mbps: int
 ) -> Connection:
+    if before is None:
+        quotas.take(work, QuotaKind.CONNECTIONS)
     after = _allocate(work, package, before, cen_id, pair, bandwidth_mbps)
     if before is None:
         remainders.keep_link(work.tx, (cen_id, *pair), package.id, work.revision())

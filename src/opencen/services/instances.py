@@ -8,8 +8,8 @@ from opencen.domain.errors import EditConflictError, NetworksAttachedError, NotF
 from opencen.domain.ids import new_id
 from opencen.domain.labels import ANY_LABELS, NO_LABELS, Labelled, Labels, WantedLabels
 from opencen.domain.names import checked_description, checked_name
-from opencen.domain.nouns import Actor, Instance
-from opencen.services import labels
+from opencen.domain.nouns import Actor, Instance, QuotaKind
+from opencen.services import labels, quotas
 from opencen.services.context import Context
 from opencen.store import control, instances, links, networks, plans, remainders
 from opencen.store.database import Transaction
@@ -30,6 +30,7 @@ def create(
             version=1,
             resource_group_id=labels.stored_group(work.tx, actor, labelled.resource_group_id),
         )
+        quotas.take(work, QuotaKind.INSTANCES)
         instances.add(work.tx, instance)
         labels.apply(work.tx, actor, Labelled.INSTANCE, cen_id, labelled)
         work.tell(None, instance)

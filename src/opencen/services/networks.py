@@ -8,8 +8,8 @@ from opencen.domain.errors import InvalidValueError, NetworkAttachedError, NotFo
 from opencen.domain.ids import new_id
 from opencen.domain.labels import ANY_LABELS, NO_LABELS, Labelled, Labels, WantedLabels
 from opencen.domain.names import checked_cidr_blocks, checked_description, checked_name
-from opencen.domain.nouns import Actor, Network
-from opencen.services import labels
+from opencen.domain.nouns import Actor, Network, QuotaKind
+from opencen.services import labels, quotas
 from opencen.services.context import Context
 from opencen.store import networks, regions, vswitches
 from opencen.store.database import Transaction
@@ -40,6 +40,7 @@ def create(
             created_at=work.now,
             resource_group_id=labels.stored_group(work.tx, actor, labelled.resource_group_id),
         )
+        quotas.take(work, QuotaKind.NETWORKS)
         networks.add(work.tx, network)
         labels.apply(work.tx, actor, Labelled.NETWORK, network_id, labelled)
         work.tell(None, network)

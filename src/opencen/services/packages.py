@@ -19,8 +19,8 @@ from opencen.domain.geography import area_pair
 from opencen.domain.ids import new_id
 from opencen.domain.labels import ANY_LABELS, NO_LABELS, Labelled, Labels, WantedLabels
 from opencen.domain.names import checked_description, checked_name
-from opencen.domain.nouns import Actor, Package
-from opencen.services import capacities, grants, labels
+from opencen.domain.nouns import Actor, Package, QuotaKind
+from opencen.services import capacities, grants, labels, quotas
 from opencen.services import instances as instance_service
 from opencen.services.context import Context
 from opencen.store import allocations, connections, packages, regions
@@ -72,6 +72,7 @@ def buy(
             expires_at=expires_at,
             resource_group_id=labels.stored_group(work.tx, actor, labelled.resource_group_id),
         )
+        quotas.take(work, QuotaKind.PACKAGES)
         capacities.sell(work, (first, second), package.bandwidth_mbps)
         packages.add(work.tx, package)
         labels.apply(work.tx, actor, Labelled.PACKAGE, package_id, labelled)

@@ -86,6 +86,25 @@ class CapacityDeclare(Taken):
     capacity_mbps: int
 
 
+class Quotas(Given):
+    """How many an account may have, null for no limit; and how many it has."""
+
+    instances: int | None
+    networks: int | None
+    packages: int | None
+    connections: int | None
+    used: dict[str, int]
+
+
+class QuotasModify(Taken):
+    """What is not given stays; null: no limit."""
+
+    instances: int | None = None
+    networks: int | None = None
+    packages: int | None = None
+    connections: int | None = None
+
+
 class AccountCreate(Taken):
     name: str = Field(min_length=1, max_length=128)
 

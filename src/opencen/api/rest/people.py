@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter
 
 from opencen.api.rest.answers import whole
 from opencen.api.rest.callers import ActorOf, ContextOf
-from opencen.domain.nouns import Role
-from opencen.services import capacities, people
+from opencen.domain.nouns import Quota, QuotaKind, Role
+from opencen.services import capacities, people, quotas
 from opencen.wire import rest as wire
 
 router = APIRouter(tags=["accounts"])
@@ -17,6 +19,24 @@ router = APIRouter(tags=["accounts"])
 def create_account(body: wire.AccountCreate, context: ContextOf, actor: ActorOf) -> wire.Account:
     """Another account (administrators)."""
     return wire.Account.model_validate(people.create_account(context, actor, body.name))
+
+
+def _quotas(found: Sequence[Quota]) -> wire.Quotas:
+    limits = {quota.kind.value: quota.most for quota in found}
+    return wire.Quotas(**limits, used={quota.kind.value: quota.used for quota in found})
+
+
+@router.get("/accounts/{account_id}/quotas")
+def get_quotas(account_id: str, context: ContextOf, actor: ActorOf) -> wire.Quotas:
+    """How many things an account may have, and has: the caller's own; any account's to administrators."""
+    return _quotas(quotas.find(context, actor, account_id))
+
+
+@router.patch("/accounts/{account_id}/quotas")
+def modify_quotas(account_id: str, body: wire.QuotasModify, context: ContextOf, actor: ActorOf) -> wire.Quotas:
+    """Limit how many things an account may have (administrators). What it has above a new quota stays."""
+    given = {QuotaKind(name): getattr(body, name) for name in body.model_fields_set}
+    return _quotas(quotas.put(context, actor, account_id, given))
 
 
 @router.get("/users")

@@ -35,6 +35,7 @@ CBN = Product(
         domain.BandwidthExceededError: Refusal("InvalidOperation.BwpBandwidthExceeded", 409),
         # What the real service answers when it has nothing left to sell is not published; the family is its quotas'.
         domain.CapacityExceededError: Refusal("QuotaExceeded.Bandwidth", 400),
+        domain.QuotaExceededError: Refusal("QuotaExceeded.CenCountExceeded", 400),
         domain.PackageNotBoundError: Refusal("InvalidOperation.BwpForGeoSpanNotAssociated", 409),
         domain.AreaPairTakenError: Refusal("InvalidOperation.BwpForGeoSpanAlreadyAssociated", 409),
         domain.PackageBoundError: Refusal("InvalidOperation.BwpInstanceStatus", 409),
@@ -55,6 +56,7 @@ VPC = Product(
     {
         (domain.NotFoundError, "network"): Refusal("InvalidVpcId.NotFound", 404),
         (domain.NotFoundError, "vSwitch"): Refusal("InvalidVSwitchId.NotFound", 404),
+        domain.QuotaExceededError: Refusal("QuotaExceeded.Vpc", 400),
         (domain.NotFoundError, "resource group"): Refusal("InvalidResourceGroupId.NotFound", 400),
         (domain.InvalidValueError, "tag_key"): Refusal("InvalidTagKey", 400),
         (domain.InvalidValueError, "tag_value"): Refusal("InvalidTagValue", 400),
