@@ -6,7 +6,7 @@ from alembic import op
 from opencen.store.types import UtcDateTime
 
 revision = "0020"
-down_revision = "0050"
+down_revision = "0031"
 
 _SAME = ("cen_id", "region_a_id", "region_b_id", "account_id", "package_id", "bandwidth_mbps")
 
