@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from opencen.client import Client, Credential
+from joined import join_over_http
+from opencen.client import Client
 
 
 class FakeGateway:
     """Registered for a region; `obey` acknowledges everything that it is told, as a kernel would have it."""
 
     def __init__(self, server: str, admin: Client, region_id: str, endpoint: str = "192.0.2.1") -> None:
-        made = admin.post("/v1/gateways", {"region_id": region_id, "name": f"fake-{region_id}"})
-        self.id: str = made["gateway_id"]
+        credential = join_over_http(admin, region_id, f"fake-{region_id}")
+        self.id = credential.identifier
         self.region_id = region_id
-        self.client = Client(server, Credential(self.id, made["token"], bearer=True))
+        self.client = Client(server, credential)
         self.endpoint = endpoint
         self.applied_revision = 0
         self.instances: dict[str, dict[str, Any]] = {}

@@ -8,11 +8,14 @@ from __future__ import annotations
 import ssl
 from base64 import b64encode
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from opencen import __version__
+from opencen.pinning import trusting
 
 Problem = dict[str, Any]
 
@@ -70,25 +73,56 @@ def _decode(response: httpx.Response) -> Any:
     return response.json() if response.content else None
 
 
-def _trust(base_url: str) -> ssl.SSLContext | bool:
-    """The authorities that this machine trusts, or those in the file that SSL_CERT_FILE names."""
-    return ssl.create_default_context() if base_url.startswith("https:") else False
+def _trust(base_url: str, authority_file: Path | None) -> ssl.SSLContext | bool:
+    """That one authority; without a file those that this machine trusts, or that SSL_CERT_FILE names."""
+    if not base_url.startswith("https:"):
+        return False
+    return trusting(authority_file) if authority_file else ssl.create_default_context()
+
+
+def certificate_trouble(error: BaseException) -> str | None:
+    """What is wrong with the server's certificate, and what would help; None when that is not the trouble."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return None
+    said = cause.verify_message.rstrip(".")
+    if "mismatch" in said:
+        return f"{said}; on the server, `opencen tls init --name NAME-OR-ADDRESS` makes a certificate that fits"
+    if "not yet valid" in said or "expired" in said:
+        now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        return f"its certificate is refused: {said}; this machine's clock says {now}"
+    return f"its certificate is refused: {said}; it is not from an authority that is trusted here"
 
 
 class Client:
-    """Blocking client. Raises ApiError for a refusal and ServerUnreachableError when nobody answers."""
+    """Blocking client. Raises ApiError for a refusal and ServerUnreachableError when nobody answers.
 
-    def __init__(self, server: str, credential: Credential | None = None, timeout_s: float = 30.0) -> None:
+    `auth` is for credentials that change while the client lives. With `authority_file` an https:// server must have a
+    certificate of that authority, whatever else this machine trusts; TlsError when the file cannot be used.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        credential: Credential | None = None,
+        timeout_s: float = 30.0,
+        *,
+        auth: httpx.Auth | None = None,
+        authority_file: Path | None = None,
+    ) -> None:
         self.server = server
         base_url, socket = _address(server)
         transport = httpx.HTTPTransport(uds=socket) if socket else None
         self._http = httpx.Client(
             base_url=base_url,
             headers=_headers(credential),
+            auth=auth,
             timeout=timeout_s,
             transport=transport,
             trust_env=False,
-            verify=_trust(base_url),
+            verify=_trust(base_url, authority_file),
         )
 
     def request(
@@ -98,7 +132,8 @@ class Client:
         try:
             response = self._http.request(method, path, json=body, params=params, headers=headers)
         except httpx.TransportError as error:
-            raise ServerUnreachableError(f"no answer from {self.server}: {error}") from error
+            reason = certificate_trouble(error) or str(error)
+            raise ServerUnreachableError(f"no answer from {self.server}: {reason}") from error
         return _decode(response)
 
     def get(self, path: str, **params: Any) -> Any:
@@ -129,6 +164,9 @@ class AsyncClient:
         credential: Credential | None = None,
         timeout_s: float = 30.0,
         transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        auth: httpx.Auth | None = None,
+        authority_file: Path | None = None,
     ) -> None:
         self.server = server
         base_url, socket = _address(server)
@@ -137,10 +175,11 @@ class AsyncClient:
         self._http = httpx.AsyncClient(
             base_url=base_url,
             headers=_headers(credential),
+            auth=auth,
             timeout=timeout_s,
             transport=transport,
             trust_env=False,
-            verify=_trust(base_url),
+            verify=_trust(base_url, authority_file),
         )
 
     async def request(
@@ -150,7 +189,8 @@ class AsyncClient:
         try:
             response = await self._http.request(method, path, json=body, params=params, headers=headers)
         except httpx.TransportError as error:
-            raise ServerUnreachableError(f"no answer from {self.server}: {error}") from error
+            reason = certificate_trouble(error) or str(error)
+            raise ServerUnreachableError(f"no answer from {self.server}: {reason}") from error
         return _decode(response)
 
     async def aclose(self) -> None:

@@ -32,6 +32,7 @@ from opencen.api.cbn.app import CbnEndpoint, is_rpc_request
 from opencen.api.cbn.protocol.decode import MAX_BODY_BYTES
 from opencen.changes.feed import Change, ChangeFeed
 from opencen.domain.errors import UnavailableError
+from opencen.pinning import AUTHORITY_PATH
 from opencen.services import audit_seals, gateways, geography, identities, plans
 from opencen.services.context import Context
 from opencen.services.duties import Duty, Leader
@@ -224,6 +225,11 @@ def make_app(context: Context, *, with_console: bool = False) -> ASGIApp:
             return JSONResponse({"ready": False, "reason": error.message}, 503, {"retry-after": "1"})
         return JSONResponse({"ready": True})
 
+    async def authority(_: Request) -> Response:
+        if context.authority is None:
+            return PlainTextResponse("this server serves no HTTPS itself\n", 404)
+        return PlainTextResponse(context.authority.pem, media_type="application/x-pem-file")
+
     def metrics_page(_: Request) -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
@@ -246,6 +252,7 @@ def make_app(context: Context, *, with_console: bool = False) -> ASGIApp:
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics_page),
+            Route(AUTHORITY_PATH, authority),
             Mount("/v1", rest_api),
         ],
         lifespan=lifespan,

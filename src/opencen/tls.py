@@ -21,7 +21,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 _CA_DAYS = 3650
 _SERVER_DAYS = 825
 """What the strictest clients accept for a certificate of a server."""
-_CLOCK_SLACK = timedelta(hours=1)
+_CLOCK_SLACK = timedelta(days=1)
+"""Clients whose clocks are behind by less than this are not turned away."""
 Key = ec.EllipticCurvePrivateKey
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cbn_server import VPC, Scenario, Server, attach, build_scenario, child, open_server
+from joined import join
 from opencen.domain.nouns import Actor, Role
 from opencen.services import gateways, identities
 from opencen.store import gateways as rows
@@ -63,10 +64,7 @@ def told(server: Server, region_id: str) -> dict[str, tuple[str, ...]]:
     with server.context.database.read() as tx:
         row = rows.by_region(tx, [region_id]).get(region_id)
     if row is None:
-        made, _ = gateways.register(server.context, actor, region_id=region_id)
-        with server.context.database.read() as tx:
-            row = rows.find(tx, made.id)
-    assert row is not None
+        row = join(server.context, actor, region_id)
     (instance,) = gateways.wanted_state(server.context, row, 0).instances
     return {link.peer_region_id: link.remote_cidr_blocks for link in instance.links}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from joined import join_over_http
 from rest_scenario import Scenario, make_scenario
 from servers import ServerProcess, running_server
 
@@ -61,8 +62,7 @@ def test_they_are_refused_with_a_problem_document(fresh: ServerProcess) -> None:
 
 def test_a_gateways_numbers_beyond_64_bits_are_refused(fresh: ServerProcess) -> None:
     with fresh.client() as client:
-        made = client.post("/v1/gateways", {"region_id": "us-west-1"})
-    headers = {"authorization": f"Bearer {made['gateway_id']}:{made['token']}"}
-    with httpx.Client(base_url=fresh.url, headers=headers, trust_env=False) as http:
+        credential = join_over_http(client, "us-west-1")
+    with httpx.Client(base_url=fresh.url, headers=credential.headers(), trust_env=False) as http:
         assert http.get("/v1/gateway/state", params={"after": 10**30, "wait_s": 0}).status_code == 400
         assert http.post("/v1/gateway/report", json={"applied_revision": 10**30}).status_code == 400

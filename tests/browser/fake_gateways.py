@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from joined import join_over_http
 from opencen.client import ApiError, AsyncClient, Client, Credential, ServerUnreachableError
 
 Load = Callable[[str, str, int], float]
@@ -106,8 +107,7 @@ class FakeGateways:
         self.by_region: dict[str, FakeGateway] = {}
         with Client(server, admin) as client:
             for region_id in region_ids:
-                made = client.post("/v1/gateways", {"region_id": region_id, "name": f"gw of {region_id}"})
-                credential = Credential(made["gateway_id"], made["token"], bearer=True)
+                credential = join_over_http(client, region_id, f"gw of {region_id}")
                 self.by_region[region_id] = FakeGateway(server, region_id, credential, load)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))

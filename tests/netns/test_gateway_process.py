@@ -175,9 +175,9 @@ def test_status_reads_the_kernel_and_purge_gives_everything_back(regions: TwoReg
         ("to-cn-hangzhou", SET_BPS, SET_BPS)
     ]
     with pytest.raises(AssertionError, match="an agent is running"):
-        agent.command("purge")
+        agent.command("purge", "--yes")
     agent.end(signal.SIGTERM)
-    assert agent.command("purge").strip() == "removed 1 namespace"
+    assert agent.command("purge", "--yes").strip() == "removed 1 namespace"
     assert "lan0" in inside(regions.west.underlay, "ip", "-br", "link")
     assert regions.west.kernel.read().namespaces == {}
     regions.west.converge()

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from joined import join
 from opencen.changes.feed import ChangeFeed
 from opencen.domain.bandwidth import MBPS
 from opencen.domain.errors import ConflictError, NotFoundError
@@ -69,10 +70,7 @@ class Wire:
         self.kernels: dict[str, Kernel] = {}
         self.networks: dict[str, str] = {}
         for number, region_id in enumerate(REGIONS, 1):
-            made, _ = gateways.register(context, actor, region_id=region_id)
-            with context.database.read() as tx:
-                row = gateway_rows.find(tx, made.id)
-            assert row is not None
+            row = join(context, actor, region_id)
             gateways.hello(
                 context, row, endpoint=f"192.0.2.{number}", agent_version="0", capabilities={}, declared_networks=[]
             )

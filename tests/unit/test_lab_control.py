@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
+from hashlib import sha256
 from typing import Any, cast
 
 import pytest
 
 from opencen.client import ApiError, Client
-from opencen.lab.control import common_instance, ensure_scenario, everything, gateway_token, not_ready, set_rate_bps
+from opencen.lab.control import common_instance, ensure_scenario, everything, joined, not_ready, set_rate_bps
 from opencen.lab.errors import LabError
 from opencen.lab.topology import default_topology
 
@@ -39,18 +40,24 @@ class ControlPlane:
 
     def post(self, path: str, body: Any = None) -> Any:
         self.changes.append(f"POST {path}")
-        if renewed := re.fullmatch(r"/v1/gateways/(.+)/token", path):
-            return {"gateway_id": renewed[1], "token": "new-token"}
+        if path == "/v1/join-tokens":
+            return {"text": body["region_id"]}
         if attached := re.fullmatch(r"/v1/instances/(.+)/attachments", path):
             if self._network(body["network_id"])["cen_id"]:
                 raise ApiError(409, {"code": "NetworkAttached", "detail": f"{body['network_id']} is attached"})
             return self._network(body["network_id"]).update(cen_id=attached[1])
-        if path == "/v1/gateways":
-            self.lists["gateways"].append({"id": "gw-1", "liveness": "absent", **body})
-            return {"gateway_id": "gw-1", "token": "first-token"}
+        if path == "/v1/gateway/join":
+            gateway_id = f"gw-{next(self._numbers)}"
+            item = {"id": gateway_id, "liveness": "absent", "region_id": body["token"], **body}
+            self.lists["gateways"].append(item)
+            return {"gateway_id": gateway_id}
         item = {"id": f"id-{next(self._numbers)}", "cen_id": None, **body}
         self.lists[path.removeprefix("/v1/")].append(item)
         return item
+
+    def delete(self, path: str) -> None:
+        gateways = self.lists["gateways"]
+        gateways[:] = [item for item in gateways if item["id"] != path.removeprefix("/v1/gateways/")]
 
     def request(self, method: str, path: str, *, body: Any = None) -> None:
         self.changes.append(f"{method} {path}")
@@ -120,22 +127,26 @@ def test_a_package_bound_elsewhere_is_not_taken_away(control_plane: ControlPlane
     assert control_plane.lists["bandwidth-packages"][0]["cen_id"] == "cen-other"
 
 
-def test_a_gateway_is_registered_once_and_its_kept_credential_used_again(control_plane: ControlPlane) -> None:
+def test_a_gateway_joins_once_and_its_kept_credential_is_used_again(control_plane: ControlPlane) -> None:
     client = control_plane.client
-    assert gateway_token(client, "us-west-1", "opencen-us-west-1", set()) == ("gw-1", "first-token")
-    assert gateway_token(client, "us-west-1", "opencen-us-west-1", {"gw-1"}) == ("gw-1", None)
+    gateway_id, secret = joined(client, "us-west-1", "opencen-us-west-1", set())
+    assert secret
+    assert control_plane.lists["gateways"][0]["credential_sha256"] == sha256(secret.encode()).hexdigest()
+    assert joined(client, "us-west-1", "opencen-us-west-1", {gateway_id}) == (gateway_id, None)
 
 
-def test_a_gateway_whose_credential_is_lost_gets_a_new_one(control_plane: ControlPlane) -> None:
-    gateway_token(control_plane.client, "us-west-1", "opencen-us-west-1", set())
-    renewed = gateway_token(control_plane.client, "us-west-1", "opencen-us-west-1", {"gw-other"})
-    assert renewed == ("gw-1", "new-token")
+def test_a_gateway_whose_credential_is_lost_is_replaced(control_plane: ControlPlane) -> None:
+    first_id, _ = joined(control_plane.client, "us-west-1", "opencen-us-west-1", set())
+    second_id, secret = joined(control_plane.client, "us-west-1", "opencen-us-west-1", {"gw-other"})
+    assert secret
+    assert second_id != first_id
+    assert [item["id"] for item in control_plane.lists["gateways"]] == [second_id]
 
 
 def test_a_region_with_somebody_elses_gateway_is_left_to_it(control_plane: ControlPlane) -> None:
-    gateway_token(control_plane.client, "us-west-1", "production", set())
-    with pytest.raises(LabError, match=r"us-west-1 has the gateway gw-1 \(production\)"):
-        gateway_token(control_plane.client, "us-west-1", "opencen-us-west-1", set())
+    joined(control_plane.client, "us-west-1", "production", set())
+    with pytest.raises(LabError, match=r"us-west-1 has the gateway gw-\d+ \(production\)"):
+        joined(control_plane.client, "us-west-1", "opencen-us-west-1", set())
 
 
 def test_what_is_set_is_read_from_the_pair_in_either_order(control_plane: ControlPlane) -> None:

@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy import text
 
 from conftest import administrator
+from joined import join_with
 from opencen.changes.feed import ChangeFeed
 from opencen.domain.errors import GatewayExistsError, NetworkAttachedError, RegionWithoutNetworkError
 from opencen.domain.nouns import Actor
-from opencen.services import attachments, check, connections, gateways, identities, instances, networks, packages
+from opencen.services import attachments, check, connections, identities, instances, joining, networks, packages
 from opencen.services.context import Context
 from opencen.services.vault import Vault
 from opencen.store import allocations, control, links
@@ -140,16 +141,17 @@ def test_a_set_sees_that_a_regions_last_network_was_detached_meanwhile(
     assert check.check(context) == []
 
 
-def test_a_gateway_registered_while_networks_are_attached_has_a_side_of_each_link(
+def test_a_gateway_that_joins_while_networks_are_attached_has_a_side_of_each_link(
     context: Context, admin: Actor, other: ThreadPoolExecutor
 ) -> None:
     cen_id = instances.create(context, admin).id
     key = (cen_id, "cn-hangzhou", "us-west-1")
+    token = joining.create_token(context, admin, region_id="us-west-1", lifetime_s=600)
     with context.database.write() as tx:
         links.ensure(tx, [key], control.next_revision(tx))
-        registering = other.submit(gateways.register, context, admin, region_id="us-west-1")
+        registering = other.submit(join_with, context, *token)
         _wait_until_blocked(context, registering)
-    gateway, _ = registering.result(_PATIENCE_S)
+    gateway = registering.result(_PATIENCE_S)
     with context.database.read() as tx:
         assert [side.gateway_id for side in links.sides_of(tx, [key])[key]] == [gateway.id]
 
@@ -157,13 +159,14 @@ def test_a_gateway_registered_while_networks_are_attached_has_a_side_of_each_lin
 def test_a_second_gateway_of_a_region_is_refused_also_when_both_come_at_once(
     context: Context, admin: Actor, other: ThreadPoolExecutor
 ) -> None:
+    token = joining.create_token(context, admin, region_id="us-west-1", lifetime_s=600)
     with context.database.write() as tx:
         control.next_revision(tx)
         row = gateway_rows.GatewayRow(
             "gw-first", "us-west-1", admin.account_id, "", b"", context.clock(), None, None, {}, []
         )
         gateway_rows.add(tx, row)
-        registering = other.submit(gateways.register, context, admin, region_id="us-west-1")
+        registering = other.submit(join_with, context, *token)
         _wait_until_blocked(context, registering)
     with pytest.raises(GatewayExistsError, match="gw-first"):
         registering.result(_PATIENCE_S)

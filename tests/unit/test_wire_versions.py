@@ -22,6 +22,8 @@ LINK_REPORT = {"peer_region_id": "region-b", "in_kernel_bps": None}
 NETWORK_REPORT = {"network_id": "vpc-1", "carried": True}
 INSTANCE_REPORT = {"cen_id": "cen-1", "revision": 3, "networks": [NETWORK_REPORT], "links": [LINK_REPORT]}
 MESSAGES: list[tuple[type[wire.Wire], dict[str, Any]]] = [
+    (wire.Join, {"token": "jt-1.secret", "credential_sha256": "ab" * 32, "name": "west"}),
+    (wire.NextCredential, {"credential_sha256": "ab" * 32}),
     (
         wire.Hello,
         {
@@ -37,7 +39,7 @@ MESSAGES: list[tuple[type[wire.Wire], dict[str, Any]]] = [
         {"gateway_id": "gw-1", "region_id": "region-a", "revision": 3, "full": True, "instances": [INSTANCE]},
     ),
     (wire.GatewayReport, {"applied_revision": 3, "instances": [INSTANCE_REPORT]}),
-    (wire.ReportAnswer, {"revision": 3}),
+    (wire.ReportAnswer, {"revision": 3, "rotate_credential": True}),
 ]
 
 

@@ -26,9 +26,9 @@ def console(
     from starlette.responses import RedirectResponse
     from starlette.routing import Route
 
-    from opencen.cli.serving import configure_logging
     from opencen.console.app import mount
     from opencen.console.backend import Backend
+    from opencen.logs import configure_logging
 
     configure_logging()
     host, _, port = listen.rpartition(":")

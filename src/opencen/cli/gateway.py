@@ -6,7 +6,6 @@ import asyncio
 import fcntl
 import json
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -18,10 +17,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from opencen.client import AsyncClient
+from opencen.client import AsyncClient, Client
 from opencen.gateway import exposition, keys, shaping, statefile
 from opencen.gateway.agent import Agent
-from opencen.gateway.config import ConfigError, GatewayConfig, load
+from opencen.gateway.config import DEFAULT_FILE, ConfigError, GatewayConfig, load
+from opencen.gateway.credential import CredentialError, FileAuth
+from opencen.gateway.credential import rotate as rotate_in_file
 from opencen.gateway.follow import ANSWER_TIMEOUT_S, WAIT_S, HttpControlPlane
 from opencen.gateway.kernel import operations as ops
 from opencen.gateway.kernel.model import Counters
@@ -31,6 +32,8 @@ from opencen.gateway.meters import in_all
 from opencen.gateway.plan import namespace_name, namespace_prefix, tunnel_name
 from opencen.gateway.probe import MissingCapabilityError, probe
 from opencen.gateway.readiness import findings, is_able
+from opencen.logs import configure_logging
+from opencen.tls import TlsError
 from opencen.wire.gateway import Capabilities, GatewayState
 
 app = typer.Typer(
@@ -39,11 +42,13 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_EXAMPLE = """The configuration file, in TOML:
+_EXAMPLE = """The configuration file, in TOML; `opencen gateway join` writes it:
 
-    server = "http://192.0.2.10:8400"       # or "unix:/run/opencen.sock"
+    server = "https://192.0.2.10:8400"      # or "unix:/run/opencen.sock"
 
-    credential_file = "/etc/opencen/gateway.credential"   # one line gw-…:secret, mode 0600
+    server_authority_file = "/etc/opencen/server-authority.pem"   # no other certificate is trusted
+
+    credential_file = "/var/lib/opencen-gateway/credential"       # one line gw-…:secret, mode 0600
 
     endpoint = "192.0.2.1"                  # the underlay address at which peers reach this gateway
 
@@ -70,23 +75,23 @@ ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The gateway's 
 Output = Annotated[str, typer.Option("--output", "-o", help="table or json")]
 
 
-def _stop(message: str) -> typer.Exit:
+def stop(message: str) -> typer.Exit:
     typer.echo(f"opencen gateway: {message}", err=True)
     return typer.Exit(1)
 
 
-def _load(path: Path, **overrides: str | None) -> GatewayConfig:
+def load_config(path: Path, **overrides: str | None) -> GatewayConfig:
     try:
         return load(path, overrides)
     except ConfigError as error:
-        raise _stop(str(error)) from error
+        raise stop(str(error)) from error
 
 
 def _probed() -> Capabilities:
     try:
         return probe()
     except MissingCapabilityError as error:
-        raise _stop(str(error)) from error
+        raise stop(str(error)) from error
 
 
 def _kernel(config: GatewayConfig, keys: KeyStore | None = None) -> NetlinkKernel:
@@ -96,41 +101,28 @@ def _kernel(config: GatewayConfig, keys: KeyStore | None = None) -> NetlinkKerne
             return NetlinkKernel(prefix, address, config.underlay_namespace)
         return NetlinkKernel(prefix, address, config.underlay_namespace, keys.private_key)
     except OSError as error:
-        raise _stop(f"the kernel cannot be asked ({error}); are you root?") from error
+        raise stop(f"the kernel cannot be asked ({error}); are you root?") from error
 
 
 @contextmanager
-def _only_agent(config: GatewayConfig) -> Iterator[None]:
+def only_agent(config: GatewayConfig) -> Iterator[None]:
     """Holds the state directory, so that no second agent works on the same kernel objects."""
     try:
         config.state_dir.mkdir(parents=True, exist_ok=True)
         lock = (config.state_dir / "agent.lock").open("w")
     except OSError as error:
-        raise _stop(f"state_dir {config.state_dir}: {error.strerror}") from error
+        raise stop(f"state_dir {config.state_dir}: {error.strerror}") from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise _stop(f"an agent is running with state_dir {config.state_dir}; stop it first") from error
+            raise stop(f"an agent is running with state_dir {config.state_dir}; stop it first") from error
         yield
-
-
-def _configure_logging() -> None:
-    renderer: Any = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 @app.command(epilog=_EXAMPLE)
 def run(
-    config: ConfigFile,
+    config: ConfigFile = DEFAULT_FILE,
     server: Annotated[str | None, typer.Option(help="Instead of the file's server.")] = None,
     credential_file: Annotated[str | None, typer.Option(help="Instead of the file's credential_file.")] = None,
     endpoint: Annotated[str | None, typer.Option(help="Instead of the file's endpoint.")] = None,
@@ -151,9 +143,9 @@ def run(
         "state_dir": state_dir,
         "metrics_listen": metrics_listen,
     }
-    loaded = _load(config, **overrides)
-    _configure_logging()
-    with _only_agent(loaded):
+    loaded = load_config(config, **overrides)
+    configure_logging()
+    with only_agent(loaded):
         asyncio.run(_run(config, loaded, _probed(), overrides))
 
 
@@ -163,20 +155,37 @@ def _metrics_served(agent: Agent, config: GatewayConfig) -> Iterator[None]:
         try:
             port = stack.enter_context(exposition.served(agent.metrics, config.metrics_listen))
         except OSError as error:
-            raise _stop(f"metrics_listen {config.metrics_listen}: {error.strerror or error}") from error
+            raise stop(f"metrics_listen {config.metrics_listen}: {error.strerror or error}") from error
         if port is not None:
             structlog.get_logger().info("answers Prometheus", port=port)
         yield
 
 
+def _control_plane(config: GatewayConfig) -> HttpControlPlane:
+    try:
+        auth, authority = FileAuth(config.credential_file), config.server_authority_file
+        poll = AsyncClient(config.server, timeout_s=WAIT_S + ANSWER_TIMEOUT_S, auth=auth, authority_file=authority)
+        ask = AsyncClient(config.server, timeout_s=ANSWER_TIMEOUT_S, auth=auth, authority_file=authority)
+    except (CredentialError, TlsError) as error:
+        raise stop(str(error)) from error
+    return HttpControlPlane(poll, ask)
+
+
+def rotate(config: GatewayConfig) -> None:
+    """Give this gateway a new credential. Raises what `credential.rotate` raises."""
+    rotate_in_file(
+        config.credential_file,
+        lambda auth: Client(config.server, auth=auth, authority_file=config.server_authority_file),
+    )
+
+
 async def _run(path: Path, config: GatewayConfig, capabilities: Capabilities, overrides: dict[str, str | None]) -> None:
-    poll = AsyncClient(config.server, config.credential, timeout_s=WAIT_S + ANSWER_TIMEOUT_S)
-    ask = AsyncClient(config.server, config.credential, timeout_s=ANSWER_TIMEOUT_S)
-    control_plane = HttpControlPlane(poll, ask)
+    control_plane = _control_plane(config)
     keys = KeyStore(config.state_dir, capabilities.max_encrypted_links, config.wireguard_port)
     kernel = _kernel(config, keys)
     log = structlog.get_logger()
-    agent = Agent(config.site(capabilities.leaf_queue), capabilities, kernel, control_plane, config.state_dir, keys)
+    site = config.site(capabilities.leaf_queue)
+    agent = Agent(site, capabilities, kernel, control_plane, config.state_dir, keys, rotate=lambda: rotate(config))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[None]] = set()
@@ -220,7 +229,8 @@ def probe_command(output: Output = "table") -> None:
 def check(output: Output = "table") -> None:
     """Tell whether this host can be a gateway, what is missing, and the command that gets it.
 
-    Needs no configuration, and changes nothing. Exit status 1: something is missing that a gateway cannot do without.
+    Run it before `opencen gateway join`. Needs no configuration, and changes nothing. Exit status 1: something is
+    missing that a gateway cannot do without.
     """
     try:
         found = findings(probe())
@@ -238,9 +248,9 @@ def check(output: Output = "table") -> None:
 
 
 @app.command()
-def status(config: ConfigFile, output: Output = "table") -> None:
+def status(config: ConfigFile = DEFAULT_FILE, output: Output = "table") -> None:
     """Show what the kernel has for each link, beside what the control plane last asked for."""
-    loaded = _load(config)
+    loaded = load_config(config)
     kernel = _kernel(loaded)
     try:
         rows = _status_rows(kernel, loaded.gateway_id, _saved(loaded))
@@ -296,42 +306,54 @@ def _status_rows(kernel: NetlinkKernel, gateway_id: str, saved: GatewayState | N
 @app.command("accept-revision")
 def accept_revision(
     revision: Annotated[int, typer.Argument(help="The control plane's revision, as the agent's log names it.", min=0)],
-    config: ConfigFile,
+    config: ConfigFile = DEFAULT_FILE,
 ) -> None:
     """Let the control plane go back, once, to REVISION or later: it was restored from an older copy on purpose.
 
     Until then the agent keeps what it holds and says "revision went backwards: not applied". It obeys within seconds.
     """
-    loaded = _load(config)
+    loaded = load_config(config)
     saved = _saved(loaded)
     if saved is None:
-        raise _stop(f"nothing is saved in {loaded.state_dir}: a restarted agent takes what the control plane has")
+        raise stop(f"nothing is saved in {loaded.state_dir}: a restarted agent takes what the control plane has")
     if revision >= saved.revision:
-        raise _stop(f"revision {revision} is not older than {saved.revision}, which is held: nothing to accept")
+        raise stop(f"revision {revision} is not older than {saved.revision}, which is held: nothing to accept")
     try:
         statefile.accept(loaded.state_dir, statefile.Acceptance(revision, instead_of=saved.revision))
     except OSError as error:
-        raise _stop(f"state_dir {loaded.state_dir}: {error.strerror}") from error
+        raise stop(f"state_dir {loaded.state_dir}: {error.strerror}") from error
     typer.echo(f"accepted: revision {revision} or later in place of {saved.revision}")
 
 
 @app.command()
-def purge(config: ConfigFile) -> None:
+def purge(
+    config: ConfigFile = DEFAULT_FILE,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
     """Remove everything that this gateway made from the kernel, give interfaces back, and forget the saved state.
 
-    Cross-region traffic of this gateway stops. Refused while its agent runs.
+    Cross-region traffic of this gateway stops. Refused while its agent runs. It is still a gateway: started again, it
+    makes everything anew. To end that, run `opencen gateway leave`.
     """
-    loaded = _load(config)
-    with _only_agent(loaded):
-        kernel = _kernel(loaded)
-        try:
-            names = list(kernel.read().namespaces)
-            outcome = kernel.apply([ops.DeleteNamespace(ops.Scope(name)) for name in names])
-        finally:
-            kernel.close()
-        if outcome.refused:
-            raise _stop("; ".join(f"{scope.namespace}: {reason}" for scope, reason in outcome.refused.items()))
+    loaded = load_config(config)
+    if not yes:
+        typer.confirm(f"Cross-region traffic through {loaded.gateway_id} stops. Purge?", abort=True)
+    with only_agent(loaded):
+        removed = purge_kernel(loaded)
         statefile.remove(loaded.state_dir)
         statefile.forget_acceptance(loaded.state_dir)
         keys.forget(loaded.state_dir)
-    typer.echo(f"removed {len(names)} namespace{'s' if len(names) != 1 else ''}")
+    typer.echo(f"removed {removed} namespace{'s' if removed != 1 else ''}")
+
+
+def purge_kernel(config: GatewayConfig) -> int:
+    """Remove this gateway's namespaces and what is in them; how many there were."""
+    kernel = _kernel(config)
+    try:
+        names = list(kernel.read().namespaces)
+        outcome = kernel.apply([ops.DeleteNamespace(ops.Scope(name)) for name in names])
+    finally:
+        kernel.close()
+    if outcome.refused:
+        raise stop("; ".join(f"{scope.namespace}: {reason}" for scope, reason in outcome.refused.items()))
+    return len(names)

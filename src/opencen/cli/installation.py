@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from opencen.cli import audit, gateway, people
+from opencen.cli import audit, gateway, join_tokens, joining, people
 from opencen.cli.access import connect, everything
 from opencen.cli.output import Output, OutputOption, local_time, out, print_json, print_table, told
 
@@ -42,7 +41,9 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(people.users, name="user")
     app.add_typer(people.keys, name="key")
     gateway.app.command("list")(list_gateways)
-    gateway.app.command("register")(register_gateway)
+    gateway.app.add_typer(join_tokens.app, name="token")
+    gateway.app.command("ask-rotation")(ask_rotation)
+    joining.add_to(gateway.app)
     gateway.app.command("remove")(remove_gateway)
     gateway.app.command("release")(release_gateway)
     app.add_typer(audit.app, name="audit")
@@ -66,11 +67,25 @@ def list_gateways(context: typer.Context, output: OutputOption = Output.TABLE) -
             item["capabilities"].get("leaf_queue"),
             item["repairs"],
             local_time(item["last_seen_at"]),
+            "asked to rotate" if item["rotation_wanted"] else local_time(item["credential_since"]),
         )
         for item in items
     ]
-    columns = ("Id", "Region", "Name", "Liveness", "Endpoint", "Revision", "Queue", "Repairs", "Last seen")
-    print_table(columns, rows, empty="no gateways yet; `opencen gateway register REGION` makes a credential for one")
+    columns = (
+        "Id",
+        "Region",
+        "Name",
+        "Liveness",
+        "Endpoint",
+        "Revision",
+        "Queue",
+        "Repairs",
+        "Last seen",
+        "Credential since",
+    )
+    print_table(
+        columns, rows, empty="no gateways yet; `opencen gateway token create --region REGION` lets a host join as one"
+    )
 
 
 def _progress(applied_revision: int, wanted_revision: int) -> str:
@@ -79,24 +94,13 @@ def _progress(applied_revision: int, wanted_revision: int) -> str:
     return f"{applied_revision}, wanted {wanted_revision}"
 
 
-def register_gateway(
-    context: typer.Context,
-    region: Annotated[str, typer.Argument(help="The region that it carries.")],
-    name: Annotated[str, typer.Option(help="Its name.")] = "",
-    credential_file: Annotated[
-        Path | None, typer.Option(help="Write the credential here (mode 0600) instead of printing it.")
-    ] = None,
-) -> None:
-    """Make a gateway's credential. It is shown this once."""
+def ask_rotation(context: typer.Context, gateway_id: Annotated[str, typer.Argument(help="Id (gw-…).")]) -> None:
+    """Ask a gateway to replace its credential, from anywhere. `rotate-credential` does it on the host itself."""
     with told(), connect(context) as client:
-        item = client.post("/v1/gateways", {"region_id": region, "name": name})
-    line = f"{item['gateway_id']}:{item['token']}"
-    if credential_file is None:
-        typer.echo(line)
-        return
-    credential_file.touch(mode=0o600, exist_ok=False)
-    credential_file.write_text(line + "\n")
-    out.print(f"{item['gateway_id']} registered; its credential is in {credential_file}", highlight=False)
+        client.post(f"/v1/gateways/{gateway_id}/rotate-credential")
+    out.print(
+        f"{gateway_id} is asked; `opencen gateway list` shows since when its credential is in use", highlight=False
+    )
 
 
 def remove_gateway(
@@ -108,7 +112,7 @@ def remove_gateway(
     if not yes:
         typer.confirm(
             f"Peers will drop the tunnels of {gateway_id}: its region is cut off. What it has in its own kernel stays "
-            "until `opencen gateway purge` is run there. Remove it?",
+            "until `opencen gateway leave` is run there. Remove it?",
             abort=True,
         )
     with told(), connect(context) as client:

@@ -6,19 +6,20 @@ The server is imported only when one of them runs: it takes a second, which no c
 from __future__ import annotations
 
 import json
-import logging
 import ssl
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import structlog
 import typer
 
 from opencen.cli.access import default_data
 from opencen.cli.output import err, out
+from opencen.logs import configure_logging
+
+if TYPE_CHECKING:
+    from opencen.pinning import ServerAuthority
 
 DatabaseOption = Annotated[
     str | None,
@@ -51,23 +52,6 @@ def add_to(app: typer.Typer) -> None:
     app.command("check")(run_check)
 
 
-def configure_logging() -> None:
-    """Logs go to stderr: readable on a terminal, JSON lines elsewhere."""
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-
-
 def serve(
     listen: ListenOption = None,
     data: DataOption = None,
@@ -96,6 +80,7 @@ def serve(
         addresses = [Address.parse(text) for text in listen or [DEFAULT_LISTEN]]
         tls = tls_context(tls_cert, tls_key)
         context, first_start = open_context(directory, database)
+        context.authority = authority_told(tls_cert)
         if first_start:
             err.print(
                 f"first start: the administrator's credentials are in {directory / 'admin.json'}", highlight=False
@@ -127,6 +112,7 @@ def _serve_ephemeral(
             addresses = [Address.parse(text) for text in listen or ["127.0.0.1:0"]]
             tls = tls_context(tls_cert, tls_key)
             context, _ = open_context(Path(directory), None, durable=False)
+            context.authority = authority_told(tls_cert)
             run(addresses, context, tls=tls, with_console=False, on_ready=announce)
         except (AddressError, TlsError) as error:
             err.print(f"error {error}", style="red", highlight=False)
@@ -142,6 +128,13 @@ def tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | 
     if certificate is None or key is None:
         raise TlsError("--tls-cert and --tls-key go together; `opencen tls init` makes both")
     return server_context(certificate, key)
+
+
+def authority_told(certificate: Path | None) -> ServerAuthority | None:
+    """Who vouches for the certificate that is served, for gateways that join. Raises TlsError."""
+    from opencen.pinning import authority_of_chain
+
+    return None if certificate is None else authority_of_chain(certificate)
 
 
 def run_check(data: DataOption = None, database: DatabaseOption = None) -> None:

@@ -32,6 +32,7 @@
     │   └── TokenReusedError         a client token was used for another call
     ├── EditConflictError            somebody else changed it meanwhile (If-Match)   412
     ├── UnauthenticatedError         no or wrong credentials                         401
+    │   └── JoinTokenRefusedError    a join token is unknown, used, expired or revoked
     ├── TooManyAttemptsError         wrong passwords came too fast                   429
     ├── ForbiddenError               this caller may not do this                     403
     └── UnavailableError             try again later                                 503
@@ -310,6 +311,12 @@ class UnauthenticatedError(DomainError):
     """No credentials, or wrong ones."""
 
     code = "Unauthenticated"
+
+
+class JoinTokenRefusedError(UnauthenticatedError):
+    """A join token is unknown, was used by another host, has expired or was revoked."""
+
+    code = "JoinTokenRefused"
 
 
 class TooManyAttemptsError(DomainError):

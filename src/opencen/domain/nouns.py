@@ -229,6 +229,10 @@ class Gateway:
     """Differences between kernel and orders that the gateway found and repaired."""
     declared_networks: tuple[tuple[str, str], ...] = ()
     """(network id or name, interface) as declared on the gateway."""
+    credential_since: datetime | None = None
+    """When its present credential was first used; None when that was before such times were kept."""
+    rotation_wanted: bool = False
+    """An operator has asked it for a new credential, which it has not made yet."""
 
 
 @dataclass(frozen=True, slots=True)

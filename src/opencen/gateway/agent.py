@@ -16,14 +16,17 @@ from typing import Final, TypeVar
 import structlog
 
 from opencen import __version__
+from opencen.client import ApiError, ServerUnreachableError
 from opencen.gateway import statefile
 from opencen.gateway.converge import Converger, Round
+from opencen.gateway.credential import CredentialError
 from opencen.gateway.exposition import LinkMetrics
 from opencen.gateway.follow import (
     WAIT_S,
     Condition,
     ControlPlane,
     ControlPlaneError,
+    RefusedError,
     StaleStateError,
     backoff_s,
     merge,
@@ -53,6 +56,7 @@ class Agent:
         state_dir: Path,
         keys: KeyStore | None = None,
         clock: Callable[[], float] = time.monotonic,
+        rotate: Callable[[], None] | None = None,
     ) -> None:
         self.metrics = LinkMetrics()
         self._site = site
@@ -61,6 +65,7 @@ class Agent:
         self._control_plane = control_plane
         self._state_dir = state_dir
         self._clock = clock
+        self._rotate = rotate
         self._kernel_thread = ThreadPoolExecutor(1, thread_name_prefix="kernel")
         self._lock = asyncio.Lock()
         self._wake_reporter = asyncio.Event()
@@ -75,6 +80,7 @@ class Agent:
         self._must_acknowledge = False
         self._refused: dict[str, str] = {}
         self._kernel_condition = Condition("kernel")
+        self._rotation_condition = Condition("credential")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then leave the kernel as it is."""
@@ -123,7 +129,9 @@ class Agent:
                 self._check_not_behind(news)
                 state = merge(held, news)
             except ControlPlaneError as error:
-                condition.trouble("control plane does not answer", str(error))
+                is_refused = isinstance(error, RefusedError)
+                event = "revoked or unknown: kernel left as it is" if is_refused else "control plane does not answer"
+                condition.trouble(event, str(error))
                 self._must_say_hello = True
                 await self._resume()
             except StaleStateError as error:
@@ -346,8 +354,20 @@ class Agent:
         )
         answer = await self._control_plane.report(report)
         self._watched = answer.watched
+        if answer.rotate_credential and self._rotate is not None:
+            await self._rotate_credential(self._rotate)
         self._removed -= removed
         self._must_acknowledge = self._state.revision != report.applied_revision
         for cen_id, sent in touched.items():
             if self._touched.get(cen_id) is sent:
                 del self._touched[cen_id]
+
+    async def _rotate_credential(self, rotate: Callable[[], None]) -> None:
+        """An operator wants a new one. What fails is tried again after the next report."""
+        try:
+            await asyncio.to_thread(rotate)
+        except (ApiError, ServerUnreachableError, CredentialError, OSError) as error:
+            self._rotation_condition.trouble("credential not rotated", str(error))
+        else:
+            self._rotation_condition.fine()
+            log.info("credential rotated", reason="an operator asked for it")

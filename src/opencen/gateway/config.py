@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from opencen.client import Credential
+from opencen.gateway import credential
 from opencen.gateway.keys import FIRST_PORT
 from opencen.gateway.plan import DeclaredNetwork, Site
 
+DEFAULT_FILE: Final = Path("/etc/opencen/gateway.toml")
 DEFAULT_STATE_DIR: Final = "/var/lib/opencen-gateway"
 _KEYS: Final = {
     "server",
+    "server_authority_file",
     "credential_file",
     "endpoint",
     "local_address",
@@ -43,11 +46,13 @@ class GatewayConfig:
     with NAT in front that leads the one to the other. `behind_nat`: no address leads to it, so it calls its peers.
     `wireguard_port` is the first UDP port of encrypted links.
 
-    `metrics_listen` is where Prometheus may ask, address and port; None: nowhere.
+    `server_authority_file` holds the one authority whose certificate the server must have; None: one that this host
+    trusts. `metrics_listen` is where Prometheus may ask, address and port; None: nowhere.
     """
 
     server: str
     credential: Credential
+    credential_file: Path
     endpoint: str
     state_dir: Path
     networks: tuple[DeclaredNetwork, ...]
@@ -56,6 +61,7 @@ class GatewayConfig:
     wireguard_port: int = FIRST_PORT
     underlay_namespace: str | None = None
     metrics_listen: tuple[str, int] | None = None
+    server_authority_file: Path | None = None
 
     @property
     def gateway_id(self) -> str:
@@ -73,6 +79,8 @@ def load(path: Path, overrides: Mapping[str, str | None] | None = None) -> Gatew
     """Read a configuration file; `overrides` (from flags) win where they are not None. Raises ConfigError."""
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} is not there: has this host joined? `opencen gateway join` makes it") from error
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -81,9 +89,17 @@ def load(path: Path, overrides: Mapping[str, str | None] | None = None) -> Gatew
     unknown = sorted(set(values) - _KEYS)
     if unknown:
         raise ConfigError(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(sorted(_KEYS))}")
+    credential_file = Path(_text(path, values, "credential_file"))
+    try:
+        own = credential.read(credential_file)
+    except credential.CredentialError as error:
+        raise ConfigError(str(error)) from error
+    authority_file = _text(path, values, "server_authority_file", "")
     return GatewayConfig(
         server=_text(path, values, "server"),
-        credential=read_credential(Path(_text(path, values, "credential_file"))),
+        credential=own,
+        credential_file=credential_file,
+        server_authority_file=Path(authority_file) if authority_file else None,
         endpoint=_ip_address(path, values, "endpoint"),
         local_address=_ip_address(path, values, "local_address") if "local_address" in values else None,
         behind_nat=_flag(path, values, "behind_nat"),
@@ -93,21 +109,6 @@ def load(path: Path, overrides: Mapping[str, str | None] | None = None) -> Gatew
         underlay_namespace=_text(path, values, "underlay_namespace", "") or None,
         metrics_listen=_listen(path, _text(path, values, "metrics_listen", "")),
     )
-
-
-def read_credential(path: Path) -> Credential:
-    """One line `gw-…:secret`, readable by its owner alone. Raises ConfigError."""
-    try:
-        mode = path.stat().st_mode
-        line = path.read_text().strip()
-    except OSError as error:
-        raise ConfigError(f"credential_file {path}: {error.strerror}") from error
-    if mode & 0o077:
-        raise ConfigError(f"credential_file {path} can be read by others: chmod 600 {path}")
-    identifier, colon, secret = line.partition(":")
-    if not colon or not secret or not identifier.startswith("gw-"):
-        raise ConfigError(f"credential_file {path} must hold one line like gw-…:secret")
-    return Credential(identifier, secret, bearer=True)
 
 
 def _text(path: Path, values: Mapping[str, Any], key: str, default: str | None = None) -> str:

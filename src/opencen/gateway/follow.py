@@ -26,6 +26,10 @@ class ControlPlaneError(Exception):
     """No usable answer from the control plane: nobody there, a refusal, or something that is no answer."""
 
 
+class RefusedError(ControlPlaneError):
+    """The control plane does not know this gateway's credential: it was revoked, or the control plane is another."""
+
+
 class StaleStateError(Exception):
     """The control plane is behind what this gateway has already applied: it was restored from an old copy, perhaps."""
 
@@ -76,7 +80,10 @@ async def _asked(
 ) -> Message:
     try:
         return kind.model_validate(await client.request(method, path, body=body, params=params))
-    except (ServerUnreachableError, ApiError, httpx.HTTPError) as error:
+    except ApiError as error:
+        kind_of_error = RefusedError if error.status == httpx.codes.UNAUTHORIZED else ControlPlaneError
+        raise kind_of_error(str(error)) from error
+    except (ServerUnreachableError, httpx.HTTPError) as error:
         raise ControlPlaneError(str(error)) from error
     except ValidationError as error:
         raise ControlPlaneError(

@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from opencen.gateway import statefile
+from opencen.gateway.files import write_whole
 from opencen.wire.gateway import InstanceState
 
 NAME: Final = "link-keys.json"
@@ -95,7 +95,7 @@ class KeyStore:
             }
             for (cen_id, peer_region_id, generation), key in sorted(self._keys.items())
         ]
-        statefile.write(self._state_dir, NAME, json.dumps(rows))
+        write_whole(self._state_dir / NAME, json.dumps(rows))
 
     def private_key(self, public_key: str) -> str:
         """Raises OSError for a key that is not ours."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from opencen.gateway.files import write_whole
 from opencen.wire.gateway import GatewayState
 
 NAME: Final = "state.json"
@@ -35,23 +35,7 @@ class CorruptStateError(Exception):
 def save(state_dir: Path, state: GatewayState) -> None:
     """Replace the file at once and durably. Raises OSError."""
     body = state.model_dump_json()
-    write(state_dir, NAME, json.dumps({"sha256": sha256(body.encode()).hexdigest(), "state": body}))
-
-
-def write(state_dir: Path, name: str, content: str) -> None:
-    """Replace a file at once and durably, readable by its owner alone. Raises OSError."""
-    temporary = state_dir / f".{name}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(state_dir / name)
-    folder = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_whole(state_dir / NAME, json.dumps({"sha256": sha256(body.encode()).hexdigest(), "state": body}))
 
 
 def load(state_dir: Path, gateway_id: str) -> GatewayState | None:
@@ -78,7 +62,7 @@ def remove(state_dir: Path) -> None:
 
 def accept(state_dir: Path, acceptance: Acceptance) -> None:
     """Keep it for the agent, which obeys it once. Raises OSError."""
-    write(state_dir, _ACCEPTANCE_NAME, json.dumps(asdict(acceptance)))
+    write_whole(state_dir / _ACCEPTANCE_NAME, json.dumps(asdict(acceptance)))
 
 
 def acceptance(state_dir: Path) -> Acceptance | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from opencen.lab.errors import LabError
 from opencen.lab.hosts import CarriableNetwork
 from opencen.lab.topology import PackageTopology, Topology
 from opencen.wire.gateway import TEST_RATE_BPS
+from opencen.wire.join_token import hash_of_secret
 
 _PAGE_SIZE = 200
 _CONFLICT = 409
@@ -122,24 +124,26 @@ def ensure_scenario(client: Client, topology: Topology, announce: Announce) -> N
         _ensure_package(client, cen_id, package, announce)
 
 
-def gateway_token(client: Client, region_id: str, name: str, kept_ids: Collection[str]) -> tuple[str, str | None]:
-    """The id of the region's gateway and its token; no token for one in `kept_ids`, whose credential is at hand.
+def joined(client: Client, region_id: str, name: str, kept_ids: Collection[str]) -> tuple[str, str | None]:
+    """The id of the region's gateway and its secret; no secret for one in `kept_ids`, whose credential is at hand.
 
-    A gateway of that name whose credential is lost gets a new one. Raises LabError when the region has another
-    gateway, ApiError when the server refuses.
+    A gateway of that name whose credential is lost is replaced by a new one. Raises LabError when the region has
+    another gateway, ApiError when the server refuses.
     """
     present = next((item for item in everything(client, "/v1/gateways") if item["region_id"] == region_id), None)
-    if present is None:
-        answer = client.post("/v1/gateways", {"region_id": region_id, "name": name})
-        return answer["gateway_id"], answer["token"]
-    if present["name"] != name:
+    if present is not None and present["name"] != name:
         raise LabError(
             f"region {region_id} has the gateway {present['id']} ({present['name'] or 'no name'}), which is not this "
             f"lab's {name}: remove that gateway, or give the lab another control plane or topology"
         )
-    if present["id"] in kept_ids:
+    if present is not None and present["id"] in kept_ids:
         return present["id"], None
-    return present["id"], client.post(f"/v1/gateways/{present['id']}/token")["token"]
+    if present is not None:
+        client.delete(f"/v1/gateways/{present['id']}")
+    token = client.post("/v1/join-tokens", {"region_id": region_id})["text"]
+    secret = secrets.token_urlsafe(32)
+    body = {"token": token, "credential_sha256": hash_of_secret(secret), "name": name}
+    return client.post("/v1/gateway/join", body)["gateway_id"], secret
 
 
 def not_ready(client: Client, gateway_ids: Collection[str], network_ids: Collection[str]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from opencen.client import Client
 from opencen.lab.commands import within
-from opencen.lab.control import gateway_token
+from opencen.lab.control import joined
 from opencen.lab.processes import end_records, is_alive, send_signal, start_background
 from opencen.lab.state import GatewayRecord, HostRecord, LabDirectory, write_file
 
@@ -62,11 +62,11 @@ def ensure_credential(client: Client, directory: LabDirectory, region_id: str, n
     Raises LabError when the region has a gateway that is not the lab's.
     """
     kept_ids = {path.parent.name for path in (directory.path / "gateways").glob("*/credential")}
-    gateway_id, token = gateway_token(client, region_id, name, kept_ids)
-    if token is not None:
+    gateway_id, secret = joined(client, region_id, name, kept_ids)
+    if secret is not None:
         own = directory.gateway_directory(gateway_id)
         own.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_file(_credential_file(directory, gateway_id), f"{gateway_id}:{token}\n")
+        write_file(_credential_file(directory, gateway_id), f"{gateway_id}:{secret}\n")
     return gateway_id
 
 

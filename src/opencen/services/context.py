@@ -14,6 +14,7 @@ from opencen.changes.feed import Change, ChangeFeed
 from opencen.domain import permissions
 from opencen.domain.errors import DomainError, UnavailableError
 from opencen.domain.nouns import AccessKey, Actor
+from opencen.pinning import ServerAuthority
 from opencen.services.vault import Vault
 from opencen.store import audit, control, networks, regions
 from opencen.store.database import Database, Transaction
@@ -41,6 +42,8 @@ class Context:
     """Keys that were looked up lately, and until when (monotonic seconds) they may be used without looking again."""
     key_uses: dict[str, float] = field(default_factory=dict)
     """When (monotonic seconds) the last use of a key was last written down."""
+    authority: ServerAuthority | None = None
+    """Who vouches for this server's certificate; None when it serves no HTTPS."""
     rehearses: bool = False
     watched_connections: dict[tuple[str, str, str], float] = field(default_factory=dict)
     """Connections (instance, sorted regions) whose live figures somebody looks at, until when (monotonic seconds)."""

@@ -1,4 +1,4 @@
-"""Gateways: registering them, what they should carry, and what they say they have.
+"""Gateways: what they are, what they should carry, and what they say they have.
 
 Every change here takes its revision first: who attaches networks or sets bandwidths at the same time waits, or is
 waited for, so that each link has a side for each gateway, and peers hear of each endpoint.
@@ -6,12 +6,10 @@ waited for, so that each link has a side for each gateway, and peers hear of eac
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from ipaddress import ip_address
 
 from opencen.domain.errors import ConflictError, GatewayExistsError, InvalidValueError, NotFoundError
-from opencen.domain.ids import new_id
 from opencen.domain.names import checked_name
 from opencen.domain.nouns import Actor, Gateway, Role
 from opencen.domain.status import Liveness, liveness
@@ -26,7 +24,7 @@ from opencen.domain.wanted import (
 )
 from opencen.services import grants
 from opencen.services.context import Context, Work
-from opencen.services.identities import GATEWAY_USERNAME, hash_token
+from opencen.services.identities import GATEWAY_USERNAME
 from opencen.store import control, gateways, links, networks, packages, regions, remainders, routes
 from opencen.store.database import Transaction
 from opencen.store.gateways import GatewayRow, Presence
@@ -34,54 +32,51 @@ from opencen.store.gateways import GatewayRow, Presence
 _CHUNK = 500
 
 
-def register(context: Context, actor: Actor, *, region_id: str, name: str = "") -> tuple[Gateway, str]:
-    """A gateway for a region, and its token, which is shown this once. Raises GatewayExistsError."""
-    gateway_id = new_id("gw")
-    token = secrets.token_urlsafe(32)
-    with context.change(actor, "gateway.register", gateway_id) as work:
-        work.revision()
-        if region_id not in regions.areas_of(work.tx, [region_id]):
-            raise InvalidValueError(f"there is no region {region_id!r}", field="region_id", value=region_id)
-        present = gateways.by_region(work.tx, [region_id]).get(region_id)
-        if present is not None:
-            raise GatewayExistsError(
-                f"region {region_id} has gateway {present.id} already; a region has one gateway",
-                field="region_id",
-                region_id=region_id,
-                gateway_id=present.id,
-            )
-        row = GatewayRow(
-            id=gateway_id,
+def enlist(
+    work: Work, gateway_id: str, *, region_id: str, account_id: str, name: str, credential_sha256: bytes
+) -> None:
+    """A new gateway for a region. Raises GatewayExistsError."""
+    work.revision()
+    if region_id not in regions.areas_of(work.tx, [region_id]):
+        raise InvalidValueError(f"there is no region {region_id!r}", field="region_id", value=region_id)
+    present = gateways.by_region(work.tx, [region_id]).get(region_id)
+    if present is not None:
+        raise GatewayExistsError(
+            f"region {region_id} has gateway {present.id} already; a region has one gateway",
+            field="region_id",
             region_id=region_id,
-            account_id=actor.account_id,
-            name=checked_name(name),
-            token_sha256=hash_token(token),
-            created_at=work.now,
-            endpoint=None,
-            agent_version=None,
-            capabilities={},
-            declared_networks=[],
+            gateway_id=present.id,
         )
-        gateways.add(work.tx, row)
-        touching = links.touching_region(work.tx, region_id)
-        links.add_sides(work.tx, [(link.key, region_id, gateway_id) for link in touching])
-        work.tell(None, {"gateway_id": gateway_id, "region_id": region_id, "name": row.name})
-    return _gateway(row, None, 0), token
-
-
-def renew_token(context: Context, actor: Actor, gateway_id: str) -> str:
-    """A new token in place of the old one, which is refused from now on."""
-    token = secrets.token_urlsafe(32)
-    with context.change(actor, "gateway.renew_token", gateway_id) as work:
-        work.revision()
-        _require(work.tx, gateway_id)
-        gateways.set_token(work.tx, gateway_id, hash_token(token))
-    return token
+    row = GatewayRow(
+        id=gateway_id,
+        region_id=region_id,
+        account_id=account_id,
+        name=checked_name(name),
+        token_sha256=credential_sha256,
+        created_at=work.now,
+        endpoint=None,
+        agent_version=None,
+        capabilities={},
+        declared_networks=[],
+        credential_since=work.now,
+    )
+    gateways.add(work.tx, row)
+    touching = links.touching_region(work.tx, region_id)
+    links.add_sides(work.tx, [(link.key, region_id, gateway_id) for link in touching])
 
 
 def remove(context: Context, actor: Actor, gateway_id: str) -> None:
-    """Its credential is refused from now on, peers drop its tunnels, and what it held does not count any more."""
-    with context.change(actor, "gateway.remove", gateway_id) as work:
+    """Revoke it: its credential is refused, peers drop its tunnels, and what it held does not count any more."""
+    _remove(context, actor, gateway_id, "gateway.remove")
+
+
+def leave(context: Context, row: GatewayRow) -> None:
+    """The gateway's host ceases to be one, and says so itself."""
+    _remove(context, as_actor(row), row.id, "gateway.leave")
+
+
+def _remove(context: Context, actor: Actor, gateway_id: str, action: str) -> None:
+    with context.change(actor, action, gateway_id) as work:
         work.revision()
         row = _require(work.tx, gateway_id)
         package_ids = _release(work.tx, gateway_id)
@@ -149,6 +144,8 @@ def _gateway(row: GatewayRow, presence: Presence | None, wanted_revision: int) -
         last_seen_at=presence.seen_at if presence else None,
         repairs=presence.repairs if presence else 0,
         declared_networks=tuple((item["network"], item["interface"]) for item in row.declared_networks),
+        credential_since=row.credential_since,
+        rotation_wanted=row.rotation_wanted,
     )
 
 

@@ -1,4 +1,4 @@
-"""Who is calling: access keys, gateways' tokens, used nonces, and the first start's accounts and keys."""
+"""Who is calling: access keys, used nonces, and the first start's accounts and keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from opencen.domain.ids import new_id
 from opencen.domain.nouns import AccessKey, Account, Actor, Role
 from opencen.services.context import Context
 from opencen.services.vault import write_private
-from opencen.store import gateways, identities, people, regions
+from opencen.store import identities, people, regions
 from opencen.store.identities import UserRow
 
 GATEWAY_USERNAME = "gateway"
@@ -100,15 +100,6 @@ def note_use(context: Context, key: AccessKey) -> None:
 def hash_token(token: str) -> bytes:
     """Tokens are 256 random bits: a plain hash keeps them as well as a slow one."""
     return hashlib.sha256(token.encode()).digest()
-
-
-def authenticate_gateway(context: Context, gateway_id: str, token: str) -> gateways.GatewayRow:
-    """The gateway of this credential. Raises UnauthenticatedError."""
-    with context.database.read() as tx:
-        row = gateways.find(tx, gateway_id)
-    if row is None or not hmac.compare_digest(row.token_sha256, hash_token(token)):
-        raise UnauthenticatedError("this gateway's credential is unknown or was revoked")
-    return row
 
 
 def remember_nonce(context: Context, access_key_id: str, nonce: str, expires_at_s: int) -> bool:

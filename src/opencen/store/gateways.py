@@ -26,6 +26,9 @@ class GatewayRow:
     agent_version: str | None
     capabilities: dict[str, str]
     declared_networks: list[dict[str, str]]
+    next_token_sha256: bytes | None = None
+    rotation_wanted: bool = False
+    credential_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ def add(tx: Transaction, row: GatewayRow) -> None:
             agent_version=row.agent_version,
             capabilities=row.capabilities,
             declared_networks=row.declared_networks,
+            credential_since=row.credential_since,
         )
     )
 
@@ -94,8 +98,22 @@ def introduce(
     )
 
 
-def set_token(tx: Transaction, gateway_id: str, token_sha256: bytes) -> None:
-    tx.execute(update(gateways).where(gateways.c.id == gateway_id).values(token_sha256=token_sha256))
+def want_rotation(tx: Transaction, gateway_id: str) -> None:
+    tx.execute(update(gateways).where(gateways.c.id == gateway_id).values(rotation_wanted=True))
+
+
+def set_next_token(tx: Transaction, gateway_id: str, token_sha256: bytes) -> None:
+    """The credential that takes the present one's place when it is first used."""
+    tx.execute(update(gateways).where(gateways.c.id == gateway_id).values(next_token_sha256=token_sha256))
+
+
+def take_next_token(tx: Transaction, gateway_id: str, token_sha256: bytes, now: datetime) -> None:
+    """The next credential takes the present one's place, unless that has happened already."""
+    tx.execute(
+        update(gateways)
+        .where(gateways.c.id == gateway_id, gateways.c.next_token_sha256 == token_sha256)
+        .values(token_sha256=token_sha256, next_token_sha256=None, rotation_wanted=False, credential_since=now)
+    )
 
 
 def remove(tx: Transaction, gateway_id: str) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
 from opencen.store.types import UtcDateTime
@@ -339,7 +340,28 @@ gateways = Table(
     Column("agent_version", String),
     Column("capabilities", JSON, nullable=False),
     Column("declared_networks", JSON, nullable=False),
+    Column("next_token_sha256", LargeBinary),
+    Column("rotation_wanted", Boolean, nullable=False, server_default=false()),
+    Column("credential_since", UtcDateTime),
 )
+
+join_tokens = Table(
+    "join_tokens",
+    main,
+    Column("id", String, primary_key=True),
+    Column("region_id", ForeignKey("regions.id"), nullable=False),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("secret_sha256", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    Column("used_at", UtcDateTime),
+    Column("used_from", String),
+    Column("gateway_id", String),
+    Column("credential_sha256", LargeBinary),
+)
+"""What lets one host become a gateway of a region, once; `gateway_id` may be gone already."""
 
 region_instances = Table(
     "region_instances",

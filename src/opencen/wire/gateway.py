@@ -1,8 +1,8 @@
 """What the control plane and a gateway say to each other, over HTTP.
 
-A gateway registers once a start (`Hello`), then asks for what it should carry (`GatewayState`, a long poll by
-revision) and tells what its kernel really has (`GatewayReport`). Rates are bit/s of IP packets (layer 3), a
-direction each: a gateway shapes what it sends into a link.
+A host becomes a gateway by `Join`. It says `Hello` once a start, then asks for what it should carry (`GatewayState`, a
+long poll by revision) and tells what its kernel really has (`GatewayReport`). Rates are bit/s of IP packets (layer 3),
+a direction each: a gateway shapes what it sends into a link.
 """
 
 from __future__ import annotations
@@ -45,8 +45,26 @@ class Hello(Wire):
     declared_networks: list[CarriedNetwork] = []
 
 
+class Join(Wire):
+    """POST /v1/gateway/join, without other authentication: a host becomes a gateway.
+
+    The credential is made on the host, and its hash alone is sent. Sent again with the same hash: the same answer.
+    """
+
+    token: str = Field(description="jt-….SECRET, with the pin or without")
+    credential_sha256: str = Field(description="SHA-256 of the credential's secret, 64 hexadecimal digits")
+    name: str = ""
+    agent_version: str = ""
+
+
+class NextCredential(Wire):
+    """POST /v1/gateway/credential: accepted beside the present credential, until it is first used."""
+
+    credential_sha256: str = Field(description="SHA-256 of the credential's secret, 64 hexadecimal digits")
+
+
 class Welcome(Wire):
-    """The answer to `Hello`."""
+    """The answer to `Join`, `Hello` and `NextCredential`: which gateway the caller is."""
 
     gateway_id: str
     region_id: str
@@ -196,3 +214,4 @@ class GatewayReport(Wire):
 class ReportAnswer(Wire):
     revision: int = Field(description="the revision that this gateway should be at")
     watched: bool = False
+    rotate_credential: bool = Field(default=False, description="an operator wants the gateway to make a new one")

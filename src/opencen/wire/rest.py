@@ -358,9 +358,32 @@ class Connection(Given):
     version: int
 
 
-class GatewayRegister(Taken):
+class JoinTokenCreate(Taken):
     region_id: str
-    name: str = ""
+    lifetime_s: int = Field(default=3600, description="how long a host may join with it: 60 s to 30 days")
+
+
+class JoinToken(Given):
+    """What lets one host become a gateway of a region, once. Its text is not kept."""
+
+    id: str
+    region_id: str
+    state: Literal["open", "used", "expired", "revoked"]
+    created_by: str
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+    used_at: datetime | None
+    used_from: str | None
+    gateway_id: str | None
+
+
+class JoinTokenMade(Given):
+    """`text` is shown this once: `opencen gateway join URL --token TEXT` on the host that becomes the gateway."""
+
+    token: JoinToken
+    text: str
+    pinned: bool = Field(description="the text tells the right server from a wrong one; false: the server has no TLS")
 
 
 class Gateway(Given):
@@ -375,16 +398,10 @@ class Gateway(Given):
     applied_revision: int
     wanted_revision: int
     repairs: int
+    credential_since: datetime | None
+    rotation_wanted: bool
     last_seen_at: datetime | None
     created_at: datetime
-
-
-class GatewayToken(Given):
-    """The credential of a gateway, shown this once: it is `gateway_id:token`."""
-
-    gateway_id: str
-    region_id: str
-    token: str
 
 
 class AuditEvent(Given):

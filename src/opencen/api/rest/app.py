@@ -10,6 +10,7 @@ from opencen.api.rest import (
     gateway_channel,
     installation,
     instances,
+    join_tokens,
     networks,
     packages,
     people,
@@ -21,6 +22,18 @@ from opencen.api.rest import (
 from opencen.services.context import Context
 from opencen.wire.rest import Problem
 
+MODULES = (
+    instances,
+    networks,
+    packages,
+    connections,
+    plans,
+    installation,
+    join_tokens,
+    people,
+    sessions,
+    gateway_channel,
+)
 _DESCRIPTION = """Join networks of different regions and set the bandwidth between each pair of regions.
 
 Authenticate with HTTP Basic (access key id and secret), or log on at `/v1/sessions` and send the session as Bearer. A
@@ -42,7 +55,7 @@ def make_rest_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for module in (instances, networks, packages, connections, plans, installation, people, sessions, gateway_channel):
+    for module in MODULES:
         app.include_router(module.router)
     app.include_router(usage.router)
     app.include_router(usage.gateway_router)

@@ -11,7 +11,7 @@ from fastapi.security import HTTPBasic, HTTPBearer
 
 from opencen.domain.errors import InvalidValueError, UnauthenticatedError
 from opencen.domain.nouns import Actor
-from opencen.services import identities, sessions
+from opencen.services import gateway_credentials, identities, sessions
 from opencen.services.context import Context
 from opencen.store.gateways import GatewayRow
 from opencen.store.records import Page
@@ -87,7 +87,7 @@ def get_gateway(
     request: Request, context: ContextOf, _: Annotated[object, Depends(gateway_scheme)] = None
 ) -> GatewayRow:
     identifier, token = _credentials(request, "bearer")
-    return identities.authenticate_gateway(context, identifier, token)
+    return gateway_credentials.authenticate(context, identifier, token)
 
 
 ActorOf = Annotated[Actor, Depends(get_actor)]

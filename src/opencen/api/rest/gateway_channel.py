@@ -5,14 +5,54 @@ from __future__ import annotations
 from typing import Annotated
 
 import anyio.to_thread
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
-from opencen.api.rest.callers import ContextOf, GatewayOf
+from opencen.api.rest.callers import ContextOf, GatewayOf, get_gateway, source_address
+from opencen.domain.errors import JoinTokenRefusedError
 from opencen.domain.wanted import TEST_RATE_BPS, KernelInstance, KernelLink, WantedInstance
-from opencen.services import gateways
+from opencen.services import gateway_credentials, gateways, joining
 from opencen.wire import gateway as wire
+from opencen.wire.join_token import JoinTokenText
 
 router = APIRouter(prefix="/gateway", tags=["gateways' own"])
+
+
+@router.post("/join", status_code=201)
+def join(body: wire.Join, request: Request, context: ContextOf) -> wire.Welcome:
+    """A host becomes a gateway, with a token that an operator made. Asked again by the same host: the same answer."""
+    try:
+        token = JoinTokenText.parse(body.token)
+    except ValueError as error:
+        raise JoinTokenRefusedError(str(error)) from error
+    row = joining.join(
+        context,
+        token.id,
+        token.secret,
+        name=body.name,
+        credential_sha256=gateway_credentials.hash_of(body.credential_sha256),
+        source_address=source_address(request),
+        request_id=request.state.request_id,
+    )
+    return wire.Welcome(gateway_id=row.id, region_id=row.region_id)
+
+
+@router.post("/credential")
+def offer_credential(body: wire.NextCredential, context: ContextOf, gateway: GatewayOf) -> wire.Welcome:
+    """The gateway's next credential: accepted beside the present one from now on, and alone once it is used."""
+    gateway_credentials.offer_next(context, gateway, gateway_credentials.hash_of(body.credential_sha256))
+    return wire.Welcome(gateway_id=gateway.id, region_id=gateway.region_id)
+
+
+@router.get("/self")
+def who_am_i(gateway: GatewayOf) -> wire.Welcome:
+    """Whether a credential is accepted, and whose it is. Asked with the next credential, it ends the present one."""
+    return wire.Welcome(gateway_id=gateway.id, region_id=gateway.region_id)
+
+
+@router.delete("/self", status_code=204)
+def leave(context: ContextOf, gateway: GatewayOf) -> None:
+    """The host ceases to be a gateway: peers drop its tunnels."""
+    gateways.leave(context, gateway)
 
 
 @router.post("/hello")
@@ -31,6 +71,7 @@ def hello(body: wire.Hello, context: ContextOf, gateway: GatewayOf) -> wire.Welc
 
 @router.get("/state")
 async def get_state(
+    request: Request,
     context: ContextOf,
     gateway: GatewayOf,
     after: Annotated[int, Query(ge=0)] = 0,
@@ -40,6 +81,8 @@ async def get_state(
     state = await anyio.to_thread.run_sync(gateways.wanted_state, context, gateway, after)
     unchanged = after and not state.instances and not state.removed_cen_ids
     if unchanged and await context.feed.wait(gateway.region_id, after, wait_s):
+        # who was revoked while waiting is told nothing more
+        gateway = await anyio.to_thread.run_sync(get_gateway, request, context)
         state = await anyio.to_thread.run_sync(gateways.wanted_state, context, gateway, after)
     return wire.GatewayState(
         gateway_id=gateway.id,
@@ -83,7 +126,7 @@ def report(body: wire.GatewayReport, context: ContextOf, gateway: GatewayOf) -> 
         repairs=body.repairs,
         instances=[_found(instance) for instance in body.instances],
     )
-    return wire.ReportAnswer(revision=revision, watched=context.watched)
+    return wire.ReportAnswer(revision=revision, watched=context.watched, rotate_credential=gateway.rotation_wanted)
 
 
 def _found(instance: wire.InstanceReport) -> KernelInstance:

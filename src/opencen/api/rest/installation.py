@@ -13,7 +13,7 @@ from opencen.domain import geography as domain
 from opencen.domain import permissions
 from opencen.domain.nouns import Actor, Gateway, Role
 from opencen.domain.status import Liveness, liveness
-from opencen.services import audit, audit_seals, check, gateways, geography, identities
+from opencen.services import audit, audit_seals, check, gateway_credentials, gateways, geography, identities
 from opencen.services.context import Context
 from opencen.wire import rest as wire
 
@@ -68,6 +68,8 @@ def _gateway(context: Context, actor: Actor, gateway: Gateway) -> wire.Gateway:
         applied_revision=gateway.applied_revision,
         wanted_revision=gateway.wanted_revision,
         repairs=gateway.repairs,
+        credential_since=gateway.credential_since,
+        rotation_wanted=gateway.rotation_wanted,
         last_seen_at=seen,
         created_at=gateway.created_at,
     )
@@ -77,13 +79,6 @@ def _gateway(context: Context, actor: Actor, gateway: Gateway) -> wire.Gateway:
 def list_gateways(context: ContextOf, actor: ActorOf) -> wire.Page[wire.Gateway]:
     """Every gateway: its region, what it can do, and how far it has followed; to administrators also its addresses."""
     return whole(wire.Gateway, gateways.find_all(context), lambda gateway: _gateway(context, actor, gateway))
-
-
-@router.post("/gateways", status_code=201)
-def register_gateway(body: wire.GatewayRegister, context: ContextOf, actor: ActorOf) -> wire.GatewayToken:
-    """Register a gateway for a region; its token is shown this once (administrators)."""
-    gateway, token = gateways.register(context, actor, region_id=body.region_id, name=body.name)
-    return wire.GatewayToken(gateway_id=gateway.id, region_id=gateway.region_id, token=token)
 
 
 @router.get("/gateways/{gateway_id}")
@@ -98,12 +93,10 @@ def remove_gateway(gateway_id: str, context: ContextOf, actor: ActorOf) -> None:
     gateways.remove(context, actor, gateway_id)
 
 
-@router.post("/gateways/{gateway_id}/token")
-def renew_gateway_token(gateway_id: str, context: ContextOf, actor: ActorOf) -> wire.GatewayToken:
-    """A new token in place of the old one (administrators)."""
-    token = gateways.renew_token(context, actor, gateway_id)
-    gateway = gateways.get(context, gateway_id)
-    return wire.GatewayToken(gateway_id=gateway_id, region_id=gateway.region_id, token=token)
+@router.post("/gateways/{gateway_id}/rotate-credential", status_code=202)
+def ask_rotation(gateway_id: str, context: ContextOf, actor: ActorOf) -> None:
+    """Ask a gateway to make itself a new credential; it does within seconds of its next report (administrators)."""
+    gateway_credentials.ask_rotation(context, actor, gateway_id)
 
 
 @router.post("/gateways/{gateway_id}/release", status_code=204)

@@ -10,16 +10,17 @@ from typing import Any
 
 from opencen.console.backend import Json, Rest
 from opencen.console.cells import chip, href, line, number, paging, text
-from opencen.console.dialogs import FormDialog, confirm
+from opencen.console.dialogs import confirm
 from opencen.console.formats import NOTHING, rate
 from opencen.console.frame import PREFIX, Visit
 from opencen.console.listing import PAGE_SIZE, LiveTable, page_of
 from opencen.console.live import Question, View
 from opencen.console.pages.connections import LIVE_EVERY_S, pair_text, status_lines
 from opencen.console.pages.instances import instance_path
-from opencen.console.pages.networks import region_cell, region_options
+from opencen.console.pages.joining import add_gateway, build_tokens
+from opencen.console.pages.networks import region_cell
 from opencen.console.texts import Texts
-from opencen.console.widgets import Field, Listed, Row, Text, box, button, go, notify
+from opencen.console.widgets import Listed, Row, Text, box, button, go, notify
 
 _EVERY_S = 2.0
 _CHIPS = {"live": "ok", "late": "wait", "silent": "bad", "absent": "off"}
@@ -121,7 +122,7 @@ async def build(visit: Visit) -> None:
         Text("h1", texts("nav.gateways"))
         box("span", "oc-grow")
         if visit.administers:
-            button(texts("gateways.register"), lambda: register(visit), "is-primary")
+            button(texts("joining.add"), lambda: add_gateway(visit), "is-primary")
     Text("p", texts("gateways.intro"), "oc-intro").style("margin-bottom: 16px")
     question = Question.of("/v1/gateways", every_s=_EVERY_S)
     table = LiveTable(
@@ -134,40 +135,8 @@ async def build(visit: Visit) -> None:
         rows=lambda answer: rows(visit, answer),
     )
     await table.start()
-
-
-def register(visit: Visit) -> None:
-    """The dialog that registers a gateway and shows its credential, once."""
-    texts = visit.texts
-
-    async def action() -> None:
-        body = {"region_id": region.value, "name": name.text}
-        made = await visit.rest.send("POST", "/v1/gateways", body)
-        show_credential(visit, made["gateway_id"], made["token"])
-
-    dialog = FormDialog(texts, texts("gateways.register"), texts("gateways.register.submit"), action)
-    options = region_options(visit)
-    with dialog.form:
-        region = Field(
-            "region_id", texts("region"), kind="select", options=options, value=options[0][0], autofocus=True
-        )
-        name = Field("name", texts("name"))
-    dialog.add(region, name)
-    dialog.open()
-
-
-def show_credential(visit: Visit, gateway_id: str, token: str) -> None:
-    """A credential that is shown this once, and what to do with it."""
-    texts = visit.texts
-
-    async def done() -> None:
-        return None
-
-    dialog = FormDialog(texts, texts("gateways.credential"), texts("gateways.credential.kept"), done)
-    with dialog.form:
-        Text("p", texts("gateways.credential.text"), "oc-wrap")
-        Text("div", f"{gateway_id}:{token}", "oc-secret")
-    dialog.open()
+    if visit.administers:
+        await build_tokens(visit)
 
 
 def enforced_columns(texts: Texts) -> Sequence[Row]:
@@ -222,8 +191,16 @@ def _facts(visit: Visit, gateway: Json) -> dict[str, str]:
         "gateways.endpoint": gateway["endpoint"] or NOTHING,
         "gateways.version": gateway["agent_version"] or NOTHING,
         "gateways.capabilities": f"{capabilities.get('kernel', NOTHING)} · {capability_text(texts, capabilities)}",
+        "gateways.credential": credential_text(visit, gateway),
         "gateways.networks": ", ".join(f"{name} ({link})" for name, link in gateway["declared_networks"]) or NOTHING,
     }
+
+
+def credential_text(visit: Visit, gateway: Json) -> str:
+    """Since when the gateway's credential is in use, or that it was asked to make a new one."""
+    if gateway["rotation_wanted"]:
+        return visit.texts("gateways.credential.asked")
+    return visit.time(gateway["credential_since"])
 
 
 async def build_one(visit: Visit, gateway_id: str) -> None:
@@ -281,9 +258,9 @@ def _actions(visit: Visit, gateway: Json) -> None:
     texts, path = visit.texts, f"/v1/gateways/{gateway['id']}"
     name = gateway["name"] or gateway["id"]
 
-    async def renew() -> None:
-        made = await visit.rest.send("POST", f"{path}/token")
-        show_credential(visit, gateway["id"], made["token"])
+    async def rotate() -> None:
+        await visit.rest.send("POST", f"{path}/rotate-credential")
+        notify(texts("gateways.rotate.asked"))
 
     async def release() -> None:
         await visit.rest.send("POST", f"{path}/release")
@@ -293,7 +270,7 @@ def _actions(visit: Visit, gateway: Json) -> None:
         await visit.rest.send("DELETE", path)
         go(f"{PREFIX}/gateways")
 
-    for key, action in (("renew", renew), ("release", release), ("remove", remove)):
+    for key, action in (("rotate", rotate), ("release", release), ("remove", remove)):
 
         def ask(key: str = key, action: Any = action) -> None:
             confirm(
