@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from bench import latency, live_change, rates, writes
+from bench import cold_start, latency, live_change, rates, writes
 from bench.report import write_page
 
-BENCHMARKS = {"writes": writes.run, "latency": latency.run, "live_change": live_change.run, "rates": rates.run}
+BENCHMARKS = {
+    "writes": writes.run,
+    "latency": latency.run,
+    "live_change": live_change.run,
+    "rates": rates.run,
+    "cold_start": cold_start.run,
+}
 
 
 def main() -> int:

@@ -54,7 +54,8 @@ class Converger:
         for _ in range(_ROUNDS):
             self._observe(now)
             wanted = plan(state, site, now)
-            operations = [o for o in diff(now, wanted.namespaces) if o.scope not in refused]
+            left = diff(now, wanted.namespaces)
+            operations = [o for o in left if o.scope not in refused]
             if not operations:
                 break
             outcome = self.kernel.apply(operations)
@@ -62,9 +63,10 @@ class Converger:
             refused |= outcome.refused
             self._account(outcome)
             now = self.kernel.read(names)
-        self._observe(now)
+        else:
+            self._observe(now)
+            left = diff(now, wanted.namespaces)
         self._forget_gone(now, cen_ids is None)
-        left = diff(now, wanted.namespaces)
         unfinished = {o.scope: f"{type(o).__name__} had no effect" for o in left if o.scope not in refused}
         return Round(site, now, wanted, carried_out, unfinished | refused)
 

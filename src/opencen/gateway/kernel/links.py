@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_interface, ip_network
 from socket import AF_INET, AF_INET6
 from typing import Final
@@ -35,6 +36,7 @@ _SCOPE_LINK = 253
 _FRA_IIFNAME, _FRA_PRIORITY, _FRA_TABLE = 3, 6, 15
 _RULE_TO_TABLE, _RULE_BLACKHOLE = 1, 6
 _RULE_PRIORITY = 1_000
+_NEXT_HOP: Final = ip_address(NEXT_HOP).packed
 
 _LINK = struct.Struct("=BxHiII")
 _RULE = struct.Struct("=BBBBBBBBI")
@@ -63,6 +65,11 @@ def _mac_bytes(mac: str) -> bytes:
 
 def _mac_text(packed: bytes) -> str:
     return packed.hex(":")
+
+
+@lru_cache(maxsize=1 << 16)
+def _address_text(packed: bytes) -> str:
+    return str(ip_address(packed))
 
 
 def link_dump_body() -> bytes:
@@ -117,8 +124,8 @@ def _vxlan_of(mac: bytes, mtu: int, settings: dict[int, bytes]) -> Device:
     remote = settings.get(_VXLAN_GROUP) or settings.get(_VXLAN_GROUP6)
     return Device(
         vni=u32_of(settings.get(_VXLAN_ID, b"\0\0\0\0")),
-        local=str(ip_address(local)) if local else "",
-        remote=str(ip_address(remote)) if remote else "",
+        local=_address_text(local) if local else "",
+        remote=_address_text(remote) if remote else "",
         mac=_mac_text(mac),
         mtu=mtu,
     )
@@ -177,7 +184,7 @@ def address_of(message: bytes) -> tuple[int, str]:
     _, prefix_bits, _, _, ifindex = _ADDRESS.unpack_from(message)
     found = attributes(message[_ADDRESS.size :])
     packed = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS) or b"\0\0\0\0"
-    return ifindex, f"{ip_address(packed)}/{prefix_bits}"
+    return ifindex, f"{_address_text(packed)}/{prefix_bits}"
 
 
 def neighbour_dump_body() -> bytes:
@@ -186,14 +193,14 @@ def neighbour_dump_body() -> bytes:
 
 def next_hop_body(ifindex: int, mac: str) -> bytes:
     header = _NEIGHBOUR.pack(AF_INET, ifindex, _NUD_PERMANENT, 0, 0)
-    return header + attribute(_NDA_DST, ip_address(NEXT_HOP).packed) + attribute(_NDA_LLADDR, _mac_bytes(mac))
+    return header + attribute(_NDA_DST, _NEXT_HOP) + attribute(_NDA_LLADDR, _mac_bytes(mac))
 
 
 def next_hop_of(message: bytes) -> tuple[int, str] | None:
     """ifindex and MAC address of a permanent neighbour NEXT_HOP; None for any other neighbour."""
     _, ifindex, state, _, _ = _NEIGHBOUR.unpack_from(message)
     found = attributes(message[_NEIGHBOUR.size :])
-    if not state & _NUD_PERMANENT or found.get(_NDA_DST) != ip_address(NEXT_HOP).packed:
+    if not state & _NUD_PERMANENT or found.get(_NDA_DST) != _NEXT_HOP:
         return None
     return ifindex, _mac_text(found.get(_NDA_LLADDR, b""))
 
@@ -208,7 +215,7 @@ def route_body(ifindex: int, cidr_block: str) -> bytes:
     return (
         _ROUTE.pack(AF_INET, network.prefixlen, 0, 0, *flags)
         + attribute(_RTA_DST, network.network_address.packed)
-        + attribute(_RTA_GATEWAY, ip_address(NEXT_HOP).packed)
+        + attribute(_RTA_GATEWAY, _NEXT_HOP)
         + u32(_RTA_OIF, ifindex)
     )
 
@@ -217,9 +224,9 @@ def route_of(message: bytes) -> tuple[int, str] | None:
     """ifindex and destination of a route through NEXT_HOP; None for any other route."""
     family, prefix_bits, _, _, table, _, _, _, _ = _ROUTE.unpack_from(message)
     found = attributes(message[_ROUTE.size :])
-    if family == AF_INET6 or table != _TABLE_MAIN or found.get(_RTA_GATEWAY) != ip_address(NEXT_HOP).packed:
+    if family == AF_INET6 or table != _TABLE_MAIN or found.get(_RTA_GATEWAY) != _NEXT_HOP:
         return None
-    return u32_of(found[_RTA_OIF]), f"{ip_address(found.get(_RTA_DST, bytes(4)))}/{prefix_bits}"
+    return u32_of(found[_RTA_OIF]), f"{_address_text(found.get(_RTA_DST, bytes(4)))}/{prefix_bits}"
 
 
 def path_body(table: int, ifindex: int) -> bytes:

@@ -10,10 +10,11 @@ import ctypes
 import os
 import socket
 import struct
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 NLM_F_REQUEST: Final = 0x1
 NLM_F_ACK: Final = 0x4
@@ -40,6 +41,7 @@ _DUMP_TRIES: Final = 5
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _LIBC = ctypes.CDLL(None, use_errno=True)
+_THREAD_NAMESPACE: Final = Path("/proc/thread-self/ns/net")
 
 Result = TypeVar("Result")
 
@@ -69,12 +71,13 @@ def text(kind: int, value: str) -> bytes:
 def attributes(payload: bytes) -> dict[int, bytes]:
     """The attributes in a payload, by kind."""
     found: dict[int, bytes] = {}
-    offset = 0
-    while offset + _ATTRIBUTE.size <= len(payload):
-        length, kind = _ATTRIBUTE.unpack_from(payload, offset)
-        if length < _ATTRIBUTE.size:
+    offset, unpack, header_bytes = 0, _ATTRIBUTE.unpack_from, _ATTRIBUTE.size
+    last = len(payload) - header_bytes
+    while offset <= last:
+        length, kind = unpack(payload, offset)
+        if length < header_bytes:
             break
-        found[kind & _TYPE_MASK] = payload[offset + _ATTRIBUTE.size : offset + length]
+        found[kind & _TYPE_MASK] = payload[offset + header_bytes : offset + length]
         offset += (length + 3) & ~3
     return found
 
@@ -108,28 +111,44 @@ def _raise_if_refused(flags: int, payload: bytes) -> None:
     raise KernelRefusedError(code, f"{os.strerror(code)}: {reason}" if reason else os.strerror(code))
 
 
+def enter(namespace: BinaryIO) -> None:
+    """Bring this thread into a network namespace. Raises OSError."""
+    if _LIBC.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), f"cannot enter {namespace.name}")
+
+
+def abroad(work: Callable[[], Result]) -> Result:
+    """Do something in the thread that goes from namespace to namespace, and bring that thread home again."""
+
+    def go_and_return() -> Result:
+        with _THREAD_NAMESPACE.open("rb") as home:
+            try:
+                return work()
+            finally:
+                enter(home)
+
+    return _traveller().submit(go_and_return).result()
+
+
+@cache
+def _traveller() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="namespaces")
+
+
+os.register_at_fork(after_in_child=_traveller.cache_clear)  # a child has none of its parent's threads
+
+
 def in_namespace(path: Path | None, work: Callable[[], Result]) -> Result:
-    """Do something in a network namespace, in a thread of its own that ends with it. None: in our own."""
+    """Do something in a network namespace. None: in our own."""
     if path is None:
         return work()
-    results: list[Result] = []
-    failures: list[BaseException] = []
 
-    def enter_and_work() -> None:
-        try:
-            with path.open("rb") as namespace:
-                if _LIBC.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
-                    raise OSError(ctypes.get_errno(), f"cannot enter {path}")
-            results.append(work())
-        except BaseException as failure:  # handed to the caller's thread
-            failures.append(failure)
+    def enter_and_work() -> Result:
+        with path.open("rb") as namespace:
+            enter(namespace)
+        return work()
 
-    thread = threading.Thread(target=enter_and_work)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return results[0]
+    return abroad(enter_and_work)
 
 
 def _open_socket() -> socket.socket:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
+import os
 import socket
 import struct
 import subprocess
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from opencen.gateway.kernel.messages import in_namespace
+from opencen.gateway.kernel.messages import abroad, in_namespace
 
 FOLDER: Final = Path("/run/netns")
 OWN: Final = Path("/proc/self/ns/net")
@@ -28,6 +30,10 @@ _SETTINGS: Final = {
     "ipv4/conf/default/send_redirects": "0",
 }
 _WITHOUT_IPV6: Final = {"ipv6/conf/all/disable_ipv6": "1", "ipv6/conf/default/disable_ipv6": "1"}
+
+_CLONE_NEWNET = 0x40000000
+_MS_BIND, _MNT_DETACH = 4096, 2
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 _SIOCETHTOOL = 0x8946
 _GET_GRO, _SET_GRO, _GET_FLAGS, _SET_FLAGS = 0x2B, 0x2C, 0x25, 0x26
@@ -48,23 +54,51 @@ def names(prefix: str) -> list[str]:
     return sorted(entry.name for entry in FOLDER.glob(prefix + "*") if _is_mounted(entry)) if FOLDER.is_dir() else []
 
 
+def those_of(wanted: Sequence[str]) -> list[str]:
+    """Those of these names that stand for a namespace."""
+    return [name for name in wanted if _is_mounted(path_of(name))]
+
+
 def create(name: str) -> None:
-    """Raises OSError with what `ip` said."""
-    if not _is_mounted(path_of(name)):
-        path_of(name).unlink(missing_ok=True)
-        _ip("add", name)
+    """Make a named namespace, as `ip netns add` does. Raises OSError."""
+    path = path_of(name)
+    if _is_mounted(path):
+        return
+    path.unlink(missing_ok=True)
+    if not FOLDER.is_mount():  # the first of this machine: ip makes the folder that all programs share
+        done = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, timeout=30, check=False)
+        if done.returncode != 0:
+            raise OSError(done.stderr.strip() or f"ip netns add {name} failed")
+        return
+    path.touch(mode=0o444, exist_ok=False)
+    try:
+        abroad(lambda: _unshare_and_keep(path))
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _unshare_and_keep(path: Path) -> None:
+    if _LIBC.unshare(_CLONE_NEWNET) != 0:
+        raise _libc_error("unshare")
+    if _LIBC.mount(b"/proc/thread-self/ns/net", os.fsencode(path), b"none", _MS_BIND, None) != 0:
+        raise _libc_error(f"mount {path}")
 
 
 def remove(name: str) -> None:
-    _ip("delete", name)
+    """Remove a named namespace; it lives on while somebody is in it. Raises OSError."""
+    path = path_of(name)
+    if _LIBC.umount2(os.fsencode(path), _MNT_DETACH) != 0:
+        raise _libc_error(f"umount {path}")
+    path.unlink()
 
 
-def _ip(verb: str, name: str) -> None:
-    done = subprocess.run(["ip", "netns", verb, name], capture_output=True, text=True, timeout=30, check=False)
-    if done.returncode != 0:
-        raise OSError(done.stderr.strip() or f"ip netns {verb} {name} failed")
+def _libc_error(what: str) -> OSError:
+    code = ctypes.get_errno()
+    return OSError(code, f"{what}: {os.strerror(code)}")
 
 
+@cache
 def _settings() -> dict[Path, str]:
     folder = Path("/proc/sys/net")
     wanted = {folder / name: value for name, value in _SETTINGS.items()}
@@ -83,44 +117,40 @@ def prepare(name: str) -> None:
     in_namespace(path_of(name), write)
 
 
-@dataclass(frozen=True, slots=True)
-class Insight:
-    """What only a thread inside a namespace can see: its settings, and which interfaces leave packets as they came."""
+def is_prepared(name: str) -> bool:
+    """Whether the settings that `prepare` makes are in force."""
 
-    prepared: bool
-    segments: Mapping[str, bool]
+    def look() -> bool:
+        return all(path.read_text().strip() == value for path, value in _settings().items())
 
-
-def look(name: str, interfaces: Sequence[str]) -> Insight:
-    def see() -> Insight:
-        prepared = all(path.read_text().strip() == value for path, value in _settings().items())
-        return Insight(prepared, {interface: not _glues(interface) for interface in interfaces})
-
-    return in_namespace(path_of(name), see)
+    return in_namespace(path_of(name), look)
 
 
-def _ethtool(interface: str, command: int, value: int = 0) -> int:
+def control_socket(name: str) -> socket.socket:
+    """A socket through which the interfaces of a namespace can be asked and set, from anywhere."""
+    return in_namespace(path_of(name), lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+
+
+def _ethtool(control: socket.socket, interface: str, command: int, value: int = 0) -> int:
     buffer = array("I", (command, value))
     request = struct.pack("16sP", interface.encode(), buffer.buffer_info()[0])
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, _SIOCETHTOOL, request)
+    fcntl.ioctl(control, _SIOCETHTOOL, request)
     return buffer[1]
 
 
-def stop_gluing(name: str, interface: str) -> None:
+def stop_gluing(control: socket.socket, interface: str) -> None:
     """GRO and LRO off: a packet glued from several has one IP header where the limit must count each."""
-
-    def switch_off() -> None:
-        _ethtool(interface, _SET_GRO, 0)
-        with suppress(OSError):
-            flags = _ethtool(interface, _GET_FLAGS)
-            if flags & _FLAG_LRO:
-                _ethtool(interface, _SET_FLAGS, flags & ~_FLAG_LRO)
-
-    in_namespace(path_of(name), switch_off)
-
-
-def _glues(interface: str) -> bool:
+    _ethtool(control, interface, _SET_GRO, 0)
     with suppress(OSError):
-        return bool(_ethtool(interface, _GET_GRO)) or bool(_ethtool(interface, _GET_FLAGS) & _FLAG_LRO)
+        flags = _ethtool(control, interface, _GET_FLAGS)
+        if flags & _FLAG_LRO:
+            _ethtool(control, interface, _SET_FLAGS, flags & ~_FLAG_LRO)
+
+
+def glues(control: socket.socket, interface: str) -> bool:
+    """Whether GRO or LRO may glue packets together that come in there."""
+    with suppress(OSError):
+        return bool(_ethtool(control, interface, _GET_GRO)) or bool(
+            _ethtool(control, interface, _GET_FLAGS) & _FLAG_LRO
+        )
     return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -93,6 +94,19 @@ def _front(row: links.LinkRow, rows: _Rows) -> Front:
     return Front(max(tables) if complete else 0, row.mac, inner_mac, row.mtu)
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """What stays open in a namespace: `inode` tells it from another one of the same name."""
+
+    inode: int
+    routing: NetlinkSocket
+    control: socket.socket
+
+    def close(self) -> None:
+        self.routing.close()
+        self.control.close()
+
+
 @dataclass
 class _Progress:
     """An application under way."""
@@ -127,36 +141,45 @@ class NetlinkKernel:
         self._private_key = private_key
         self._underlay = namespaces.path_of(underlay) if underlay else namespaces.OWN
         self._host = NetlinkSocket(self._underlay if underlay else None)
-        self._sockets: dict[str, tuple[int, NetlinkSocket]] = {}
+        self._opened: dict[str, _Opened] = {}
+        self._looked_at: set[str] = set()
 
     def close(self) -> None:
         self._host.close()
-        for _, opened in self._sockets.values():
+        for opened in self._opened.values():
             opened.close()
-        self._sockets.clear()
+        self._opened.clear()
 
-    def _socket(self, namespace: str) -> NetlinkSocket:
+    def _open(self, namespace: str) -> _Opened:
+        """What is open in a namespace. Whether it is still the same one is looked at once a reading or application."""
+        known = self._opened.get(namespace)
+        if known and namespace in self._looked_at:
+            return known
         # a namespace made anew under the same name has another inode; the old socket would keep the old one alive
-        inode = namespaces.path_of(namespace).stat().st_ino
-        known = self._sockets.get(namespace)
-        if known and known[0] == inode:
-            return known[1]
+        path = namespaces.path_of(namespace)
+        inode = path.stat().st_ino
+        self._looked_at.add(namespace)
+        if known and known.inode == inode:
+            return known
         self._forget(namespace)
-        opened = NetlinkSocket(namespaces.path_of(namespace))
-        self._sockets[namespace] = (inode, opened)
+        opened = _Opened(inode, NetlinkSocket(path), namespaces.control_socket(namespace))
+        self._opened[namespace] = opened
         return opened
 
+    def _socket(self, namespace: str) -> NetlinkSocket:
+        return self._open(namespace).routing
+
     def _forget(self, namespace: str) -> None:
-        known = self._sockets.pop(namespace, None)
+        known = self._opened.pop(namespace, None)
         if known:
-            known[1].close()
+            known.close()
 
     # reading
 
     def read(self, names: Sequence[str] | None = None) -> KernelNow:
-        there = namespaces.names(self._prefix)
-        wanted = there if names is None else [name for name in there if name in names]
-        return KernelNow(self._read_host(), {name: self._read_namespace(name) for name in wanted}, time.time())
+        self._looked_at.clear()
+        there = namespaces.names(self._prefix) if names is None else namespaces.those_of(names)
+        return KernelNow(self._read_host(), {name: self._read_namespace(name) for name in there}, time.time())
 
     def _read_host(self) -> HostNow:
         rows = [links.link_of(message) for message in self._host.dump(_GETLINK, links.link_dump_body())]
@@ -169,18 +192,19 @@ class NetlinkKernel:
         return HostNow(frozenset(row.name for row in rows), min(mtus, default=None))
 
     def _read_namespace(self, name: str) -> NamespaceNow:
-        opened = self._socket(name)
+        opened, control = self._socket(name), self._open(name).control
         rows = self._read_rows(opened)
         loopback_up = any(row.name == "lo" and row.up for row in rows.links)
         others = [row for row in rows.links if row.name != "lo" and not _is_ours(row)]
-        insight = namespaces.look(name, [row.name for row in others])
         return NamespaceNow(
-            prepared=loopback_up and insight.prepared,
+            prepared=loopback_up and namespaces.is_prepared(name),
             tunnels={
                 row.name: self._read_tunnel(opened, row, rows) for row in rows.links if row.device or _is_front(row)
             },
             ports={
-                row.name: Port(frozenset(rows.addresses.get(row.ifindex, ())), row.up, insight.segments[row.name])
+                row.name: Port(
+                    frozenset(rows.addresses.get(row.ifindex, ())), row.up, not namespaces.glues(control, row.name)
+                )
                 for row in others
             },
             wireguards={
@@ -257,6 +281,7 @@ class NetlinkKernel:
 
     def apply(self, operations: Sequence[ops.Operation]) -> ops.Outcome:
         progress = _Progress()
+        self._looked_at.clear()
         for operation in operations:
             scope = operation.scope
             if scope in progress.refused or ops.Scope(scope.namespace) in progress.refused:
@@ -283,7 +308,7 @@ class NetlinkKernel:
             case ops.CreateTunnel(scope, Device() as device):
                 with namespaces.path_of(scope.namespace).open("rb") as target:
                     self._host.request(_NEWLINK, _NEW, links.vxlan_body(scope.part, device, target.fileno()))
-                namespaces.stop_gluing(scope.namespace, scope.part)
+                namespaces.stop_gluing(self._open(scope.namespace).control, scope.part)
             case ops.CreateWireGuard(scope, device):
                 self._create_wireguard(scope, device)
             case ops.DeleteTunnel(scope) | ops.DeleteWireGuard(scope):
@@ -381,7 +406,7 @@ class NetlinkKernel:
             opened.request(_NEWRULE, _NEW, body)
         opened.request(_NEWLINK, _NEW, links.front_body(scope.part, front))
         for name in (scope.part, inner):
-            namespaces.stop_gluing(scope.namespace, name)
+            namespaces.stop_gluing(self._open(scope.namespace).control, name)
 
     def _drop_rules(self, scope: ops.Scope) -> None:
         opened = self._socket(scope.namespace)
@@ -455,7 +480,7 @@ class NetlinkKernel:
             opened.request(_DELADDR, 0, links.address_body(row.ifindex, address))
         for address in sorted(addresses - present):
             opened.request(_NEWADDR, _PUT, links.address_body(row.ifindex, address))
-        namespaces.stop_gluing(scope.namespace, scope.part)
+        namespaces.stop_gluing(self._open(scope.namespace).control, scope.part)
         opened.request(_NEWLINK, 0, links.link_up_body(row.ifindex))
 
     def _take(self, scope: ops.Scope) -> None:

@@ -6,6 +6,7 @@ Layouts: linux/pkt_sched.h, linux/pkt_cls.h.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import Final
 
 from opencen.gateway.kernel.messages import attribute, attributes, nested, text, text_of, u32, u32_of
@@ -94,7 +95,12 @@ def class_body(ifindex: int, minor: int, htb: HtbClass) -> bytes:
 
 
 def class_of(parent: int, found: dict[int, bytes]) -> HtbClass:
-    options = attributes(found[_TCA_OPTIONS])
+    return _class_of(parent, found[_TCA_OPTIONS])
+
+
+@lru_cache(maxsize=4096)  # most links have the same few rates
+def _class_of(parent: int, packed: bytes) -> HtbClass:
+    options = attributes(packed)
     parameters = options[_HTB_PARMS]
     rate = _RATESPEC.unpack_from(parameters)[5]
     ceil = _RATESPEC.unpack_from(parameters, _RATESPEC.size)[5]
@@ -154,11 +160,15 @@ def filter_of(info: int, found: dict[int, bytes]) -> Filter | None:
     options = attributes(found.get(_TCA_OPTIONS, b""))
     if _U32_SEL not in options or _U32_CLASSID not in options:
         return None
-    selector = options[_U32_SEL]
+    return _filter_of(info, options[_U32_SEL], options[_U32_CLASSID])
+
+
+@lru_cache(maxsize=4096)
+def _filter_of(info: int, selector: bytes, target: bytes) -> Filter:
     matches = []
     for position in range(_SELECTOR.unpack_from(selector)[2]):
         start = _SELECTOR.size + position * 16
         mask, value = _KEY.unpack_from(selector, start)
         matches.append(Match(mask, value, _KEY_OFFSETS.unpack_from(selector, start + 8)[0]))
     protocol = int.from_bytes((info & 0xFFFF).to_bytes(2, "little"), "big")
-    return Filter(info >> 16, protocol, tuple(matches), u32_of(options[_U32_CLASSID]) & 0xFFFF)
+    return Filter(info >> 16, protocol, tuple(matches), u32_of(target) & 0xFFFF)
