@@ -1,14 +1,16 @@
 """Who may use what: a row for each REST route, RPC action and console page. Sorted; one row a line.
 
 A new route, action or page fails `test_access.py` until it has its row here. The row says the least that a caller must
-be: PUBLIC (anybody), VIEWER, OPERATOR, ADMINISTRATOR, or GATEWAY (a gateway's credential and no other).
+be: PUBLIC (anybody), VIEWER, OPERATOR, ADMINISTRATOR, SESSION (anybody who has logged on, but no access key), or
+GATEWAY (a gateway's credential and no other).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-PUBLIC, VIEWER, OPERATOR, ADMINISTRATOR, GATEWAY = "PUBLIC", "VIEWER", "OPERATOR", "ADMINISTRATOR", "GATEWAY"
+PUBLIC, VIEWER, OPERATOR, ADMINISTRATOR = "PUBLIC", "VIEWER", "OPERATOR", "ADMINISTRATOR"
+SESSION, GATEWAY = "SESSION", "GATEWAY"
 
 # fmt: off
 REST: dict[str, tuple[str, Any]] = {
@@ -73,6 +75,10 @@ REST: dict[str, tuple[str, Any]] = {
     "/join-tokens POST": (ADMINISTRATOR, {"region_id": "nowhere"}),
     "/join-tokens/{token_id} DELETE": (ADMINISTRATOR, None),
     "/me GET": (VIEWER, None),
+    "/me/totp GET": (VIEWER, None),
+    "/me/totp POST": (SESSION, {"password": "x"}),
+    "/me/totp/confirmation POST": (SESSION, {"totp_code": "000000"}),
+    "/me/totp/removal POST": (SESSION, {"totp_code": "000000"}),
     "/networks GET": (VIEWER, None),
     "/networks POST": (OPERATOR, {"region_id": "nowhere", "cidr_blocks": ["10.0.0.0/8"]}),
     "/networks/{network_id} DELETE": (OPERATOR, None),

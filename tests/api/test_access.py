@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from httpx import Response
 from starlette.testclient import TestClient
 
-from access_table import ADMINISTRATOR, CONSOLE, GATEWAY, OPERATOR, PUBLIC, REST, RPC, VIEWER
+from access_table import ADMINISTRATOR, CONSOLE, GATEWAY, OPERATOR, PUBLIC, REST, RPC, SESSION, VIEWER
 from cbn_server import VPC, Caller, Scenario, Server, build_scenario, set_limit
 from opencen.api.cbn.actions import REGISTRY
 from opencen.api.cbn.actions.transit_shapes import peer_attachment_id, router_id, vpc_attachment_id
@@ -25,10 +25,12 @@ from opencen.serve import make_app, open_context
 from opencen.services.context import Context
 from opencen.services.identities import hash_token
 from opencen.store import identities, people, sessions
+from opencen.store.sessions import SessionRow
 
 Key = tuple[str, str] | str | None
 """An access key, a session's or gateway's bearer, or nobody."""
-RANK = {VIEWER: 1, OPERATOR: 2, ADMINISTRATOR: 3, PUBLIC: 0, GATEWAY: 9}
+EXAMPLE = "(VIEWER | OPERATOR | ADMINISTRATOR | SESSION | GATEWAY | PUBLIC, None or a body)"
+RANK = {VIEWER: 1, OPERATOR: 2, ADMINISTRATOR: 3, PUBLIC: 0, SESSION: 4, GATEWAY: 9}
 _FILLED = {"region_id": "us-west-1", "other_region_id": "cn-hangzhou", "number": "1"}
 
 
@@ -84,9 +86,9 @@ def _expired_session(context: Context) -> str:
         user = identities.find_user(tx, "root")
         assert user is not None
         now = context.clock()
-        sessions.add(
-            tx, "ses-old", user.id, hash_token("token"), now - timedelta(days=2), now - timedelta(days=1), None, ""
-        )
+        since, until, token = now - timedelta(days=2), now - timedelta(days=1), hash_token("token")
+        row = SessionRow("ses-old", user.id, token, since, until, None, "", user.account_id, "root", user.role)
+        sessions.add(tx, row)
     return "ses-old:token"
 
 
@@ -122,7 +124,12 @@ def compare(real: set[str], table: Mapping[str, object], name: str, example: str
 
 
 def test_every_rest_route_has_its_row(world: World) -> None:
-    compare(real_rest(world.context), REST, "REST", "(VIEWER | OPERATOR | ADMINISTRATOR | GATEWAY | PUBLIC, None)")
+    compare(
+        real_rest(world.context),
+        REST,
+        "REST",
+        "(VIEWER | OPERATOR | ADMINISTRATOR | SESSION | GATEWAY | PUBLIC, None or a body)",
+    )
 
 
 def test_every_action_has_its_row() -> None:

@@ -14,6 +14,7 @@ from access_table import CONSOLE, PUBLIC
 from opencen.services.identities import hash_token
 from opencen.store import identities, sessions
 from opencen.store.database import Database
+from opencen.store.sessions import SessionRow
 from servers import ServerProcess
 from test_access import RANK
 
@@ -50,7 +51,9 @@ def _expired(server: ServerProcess) -> str:
         user = identities.find_user(tx, "admin")
         assert user is not None
         yesterday = now - timedelta(days=1)
-        sessions.add(tx, "ses-old", user.id, hash_token("token"), yesterday, yesterday, None, "")
+        token, account_id = hash_token("token"), user.account_id
+        row = SessionRow("ses-old", user.id, token, yesterday, yesterday, None, "", account_id, "admin", user.role)
+        sessions.add(tx, row)
     database.close()
     return "ses-old:token"
 

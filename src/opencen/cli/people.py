@@ -119,10 +119,11 @@ def modify_user(
     role: RoleOption = None,
     disable: Annotated[bool | None, typer.Option("--disable/--enable", help="Whether the user may log on.")] = None,
     reset_password: Annotated[bool, typer.Option("--reset-password", help="Print a new password.")] = False,
+    reset_totp: Annotated[bool, typer.Option("--reset-totp", help="Ask for no code any more.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Give another role, disable or enable, reset the password; the latter two end the user's sessions."""
-    body = {"role": role, "disabled": disable, "reset_password": reset_password}
+    """Give another role, disable or enable, reset password or second factor; all but a role end the user's sessions."""
+    body = {"role": role, "disabled": disable, "reset_password": reset_password, "reset_totp": reset_totp}
     with told(), connect(context) as client:
         made = client.request("PATCH", f"/v1/users/{_user_id(client, user)}", body=body)
     _show_password(made, output)

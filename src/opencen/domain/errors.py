@@ -32,7 +32,8 @@
     │   └── TokenReusedError         a client token was used for another call
     ├── EditConflictError            somebody else changed it meanwhile (If-Match)   412
     ├── UnauthenticatedError         no or wrong credentials                         401
-    │   └── JoinTokenRefusedError    a join token is unknown, used, expired or revoked
+    │   ├── JoinTokenRefusedError    a join token is unknown, used, expired or revoked
+    │   └── TotpRequiredError        the password is right; a code of the second factor is needed too
     ├── TooManyAttemptsError         wrong passwords came too fast                   429
     ├── ForbiddenError               this caller may not do this                     403
     └── UnavailableError             try again later                                 503
@@ -317,6 +318,12 @@ class JoinTokenRefusedError(UnauthenticatedError):
     """A join token is unknown, was used by another host, has expired or was revoked."""
 
     code = "JoinTokenRefused"
+
+
+class TotpRequiredError(UnauthenticatedError):
+    """The username and the password are right; a code of the user's second factor is needed too."""
+
+    code = "TotpRequired"
 
 
 class TooManyAttemptsError(DomainError):

@@ -64,6 +64,7 @@ class User:
     role: Role
     created_at: datetime
     disabled_at: datetime | None = None
+    has_totp: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,11 @@ from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from argon2 import PasswordHasher
-
 from opencen.domain import geography, permissions
 from opencen.domain.errors import UnauthenticatedError, UnavailableError
 from opencen.domain.ids import new_id
 from opencen.domain.nouns import AccessKey, Account, Actor, Role
+from opencen.services import passwords
 from opencen.services.context import Context
 from opencen.services.vault import write_private
 from opencen.store import identities, people, regions
@@ -139,7 +138,7 @@ def bootstrap(context: Context, admin_file: Path) -> bool:
         "password": given("OPENCEN_ADMIN_PASSWORD") or secrets.token_urlsafe(15),
     }
     now = context.clock()
-    password_hash = PasswordHasher().hash(admin["password"])
+    password_hash = passwords.hash_of(admin["password"])
     with context.database.write() as tx:
         if identities.count_accounts(tx):
             return False

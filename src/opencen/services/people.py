@@ -6,20 +6,18 @@ import secrets
 from collections.abc import Iterable
 from ipaddress import ip_network
 
-from argon2 import PasswordHasher
-
 from opencen.domain import permissions
 from opencen.domain.errors import ConflictError, InvalidValueError, NotFoundError
 from opencen.domain.ids import new_id
 from opencen.domain.names import checked_name
 from opencen.domain.nouns import Account, Actor, KeyEntry, Role, User
+from opencen.services import passwords
 from opencen.services.context import Context
-from opencen.store import identities, people
+from opencen.store import identities, people, totp
 from opencen.store.database import Transaction
 from opencen.store.identities import UserRow
 
 _FIRST_NUMBER = 1_000_000_000_000_000
-_hasher = PasswordHasher()
 
 
 def create_account(context: Context, actor: Actor, name: str) -> Account:
@@ -58,7 +56,7 @@ def create_user(context: Context, actor: Actor, *, account_id: str, username: st
 def _new_password(actor: Actor, action: str) -> tuple[str, str]:
     """A password and its hash, which is slow to make on purpose: only for those who may ask for it."""
     password = secrets.token_urlsafe(15)
-    return password, _hasher.hash(password) if actor.role is Role.ADMINISTRATOR else ""
+    return password, passwords.hash_of(password) if actor.role is Role.ADMINISTRATOR else ""
 
 
 def modify_user(
@@ -69,8 +67,11 @@ def modify_user(
     role: Role | None = None,
     disabled: bool | None = None,
     reset_password: bool = False,
+    reset_totp: bool = False,
 ) -> tuple[User, str | None]:
-    """Another role, disabled or enabled, a new password (shown this once); the last two end the user's sessions.
+    """Another role, disabled or enabled, a new password (shown this once), no second factor any more.
+
+    All but a role end the user's sessions.
 
     Raises NotFoundError, and ConflictError for the last administrator.
     """
@@ -85,7 +86,9 @@ def modify_user(
         _keep_an_administrator(work.tx, user_id)
         if password is not None:
             people.set_password(work.tx, user_id, password_hash)
-        if password is not None or disabled_at is not None:
+        if reset_totp:
+            totp.remove(work.tx, user_id)
+        if password is not None or reset_totp or disabled_at is not None:
             people.end_sessions(work.tx, user_id)
         after = _require_user(work.tx, user_id)
         work.tell(before, after)

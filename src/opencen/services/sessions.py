@@ -4,70 +4,89 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
-
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 
 from opencen.domain.errors import DomainError, NotFoundError, UnauthenticatedError
 from opencen.domain.ids import new_id
 from opencen.domain.nouns import Actor, Role
+from opencen.services import passwords, totp
 from opencen.services.context import Context
 from opencen.services.identities import hash_token
 from opencen.store import audit, identities, sessions
+from opencen.store import totp as totp_rows
 from opencen.store.database import Transaction
+from opencen.store.identities import UserRow
 from opencen.store.sessions import SessionRow
 
 PREFIX = "ses"
 LIFETIME = timedelta(hours=24)
 _MAX_SHOWN = 120
-_hasher = PasswordHasher()
-_NOBODYS_HASH = _hasher.hash(secrets.token_urlsafe(16))
-"""Checked for unknown users too, so that the time of an answer does not tell who exists."""
 
 
-def log_on(
-    context: Context,
-    username: str,
-    password: str,
-    *,
-    source_address: str | None,
-    request_id: str | None,
-    user_agent: str = "",
-) -> tuple[SessionRow, str]:
-    """A session for the user of this name and password, and its token, shown this once.
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who wants to log on, and from where."""
+
+    username: str
+    source_address: str | None
+    request_id: str | None
+    user_agent: str = ""
+
+    def actor(self, account_id: str, user_id: str, role: Role) -> Actor:
+        return Actor(account_id, user_id, self.username, role, None, self.source_address, self.request_id)
+
+
+def check_password(context: Context, visitor: Visitor, password: str) -> tuple[UserRow, bool]:
+    """The user of this name and password, and whether a code is asked for too.
 
     Takes about 50 ms of CPU (argon2id). Raises UnauthenticatedError, the same for an unknown user and a wrong password.
     """
     with context.database.read() as tx:
-        user = identities.find_user(tx, username)
+        user = identities.find_user(tx, visitor.username)
         accounts = identities.find_accounts(tx)
-    right = _verify(user.password_hash if user else _NOBODYS_HASH, password)
-    now = context.clock()
+        second = totp_rows.find(tx, user.id) if user else None
+    right = passwords.verify(user.password_hash if user else passwords.NOBODYS_HASH, password)
     if user is None or not right or user.disabled_at is not None:
         refusal = UnauthenticatedError("the username or the password is wrong", field="password")
-        account_id = user.account_id if user else accounts[0].id
-        actor = Actor(account_id, "", username[:_MAX_SHOWN], Role.VIEWER, None, source_address, request_id)
-        context.record_refusal(actor, "session.log_on", username[:_MAX_SHOWN], refusal)
+        shown = replace(visitor, username=visitor.username[:_MAX_SHOWN])
+        actor = shown.actor(user.account_id if user else accounts[0].id, "", Role.VIEWER)
+        context.record_refusal(actor, "session.log_on", shown.username, refusal)
         raise refusal
-    session_id, token = new_id(PREFIX), secrets.token_urlsafe(32)
-    expires_at = now + LIFETIME
-    actor = Actor(user.account_id, user.id, user.username, Role(user.role), None, source_address, request_id)
-    with context.database.write() as tx:
-        sessions.forget_expired(tx, now)
-        agent = user_agent[:_MAX_SHOWN]
-        sessions.add(tx, session_id, user.id, hash_token(token), now, expires_at, source_address, agent)
-        audit.append(tx, now, actor, "session.log_on", session_id, "done", None, {"expires_at": expires_at.isoformat()})
-        row = _require(tx, actor, session_id)
-    return row, token
+    return user, second is not None and second.confirmed_at is not None
 
 
-def _verify(password_hash: str, password: str) -> bool:
+def open_session(context: Context, visitor: Visitor, user: UserRow, code: str | None) -> tuple[SessionRow, str]:
+    """A session for a user whose password was right, and its token, shown this once.
+
+    `code`: of the second factor, None when none is asked for. Raises UnauthenticatedError for a wrong one.
+    """
+    session_id, token, now = new_id(PREFIX), secrets.token_urlsafe(32), context.clock()
+    actor = visitor.actor(user.account_id, user.id, Role(user.role))
     try:
-        return _hasher.verify(password_hash, password)
-    except (VerificationError, InvalidHashError):
-        return False
+        with context.database.write() as tx:
+            if code is not None:
+                totp.check(context, tx, user.id, code)
+            sessions.forget_expired(tx, now)
+            row = SessionRow(
+                id=session_id,
+                user_id=user.id,
+                token_sha256=hash_token(token),
+                created_at=now,
+                expires_at=now + LIFETIME,
+                source_address=visitor.source_address,
+                user_agent=visitor.user_agent[:_MAX_SHOWN],
+                account_id=user.account_id,
+                username=user.username,
+                role=user.role,
+            )
+            sessions.add(tx, row)
+            told = {"expires_at": row.expires_at.isoformat()}
+            audit.append(tx, now, actor, "session.log_on", session_id, "done", None, told)
+    except UnauthenticatedError as refusal:
+        context.record_refusal(actor, "session.log_on", user.username, refusal)
+        raise
+    return replace(row, token_sha256=b""), token
 
 
 def authenticate_session(

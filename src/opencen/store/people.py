@@ -9,9 +9,17 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from opencen.domain.nouns import KeyEntry, Role, User
 from opencen.domain.permissions import lesser
 from opencen.store.database import Transaction
-from opencen.store.schema import access_keys, sessions, users
+from opencen.store.schema import access_keys, sessions, user_totp, users
 
-_USERS = select(users.c.id, users.c.account_id, users.c.username, users.c.role, users.c.created_at, users.c.disabled_at)
+_USERS = select(
+    users.c.id,
+    users.c.account_id,
+    users.c.username,
+    users.c.role,
+    users.c.created_at,
+    users.c.disabled_at,
+    user_totp.c.confirmed_at,
+).outerjoin(user_totp, user_totp.c.user_id == users.c.id)
 _KEYS = select(
     access_keys.c.id,
     access_keys.c.user_id,
@@ -29,7 +37,18 @@ _KEYS = select(
 
 def find_users(tx: Transaction, *conditions: ColumnElement[bool]) -> list[User]:
     rows = tx.execute(_USERS.where(*conditions).order_by(users.c.created_at, users.c.id))
-    return [User(row.id, row.account_id, row.username, Role(row.role), row.created_at, row.disabled_at) for row in rows]
+    return [
+        User(
+            id=row.id,
+            account_id=row.account_id,
+            username=row.username,
+            role=Role(row.role),
+            created_at=row.created_at,
+            disabled_at=row.disabled_at,
+            has_totp=row.confirmed_at is not None,
+        )
+        for row in rows
+    ]
 
 
 def find_user(tx: Transaction, user_id: str) -> User | None:
@@ -52,6 +71,7 @@ def end_sessions(tx: Transaction, user_id: str) -> None:
 def remove_user(tx: Transaction, user_id: str) -> None:
     """With its sessions and access keys."""
     end_sessions(tx, user_id)
+    tx.execute(delete(user_totp).where(user_totp.c.user_id == user_id))
     tx.execute(delete(access_keys).where(access_keys.c.user_id == user_id))
     tx.execute(delete(users).where(users.c.id == user_id))
 

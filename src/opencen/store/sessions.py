@@ -35,27 +35,11 @@ _SELECT = (
 _FIND = _SELECT.where(sessions.c.id == bindparam("session_id"))
 
 
-def add(
-    tx: Transaction,
-    session_id: str,
-    user_id: str,
-    token_sha256: bytes,
-    created_at: datetime,
-    expires_at: datetime,
-    source_address: str | None,
-    user_agent: str,
-) -> None:
-    tx.execute(
-        insert(sessions).values(
-            id=session_id,
-            user_id=user_id,
-            token_sha256=token_sha256,
-            created_at=created_at,
-            expires_at=expires_at,
-            source_address=source_address,
-            user_agent=user_agent,
-        )
-    )
+_KEPT = ("id", "user_id", "token_sha256", "created_at", "expires_at", "source_address", "user_agent")
+
+
+def add(tx: Transaction, row: SessionRow) -> None:
+    tx.execute(insert(sessions).values({name: getattr(row, name) for name in _KEPT}))
 
 
 def find(tx: Transaction, session_id: str) -> SessionRow | None:

@@ -119,6 +119,7 @@ class User(Given):
     role: RoleName
     created_at: datetime
     disabled_at: datetime | None
+    has_totp: bool = Field(description="whether a code is asked for when the user logs on")
 
 
 class UserCreate(Taken):
@@ -133,6 +134,7 @@ class UserModify(Taken):
     role: RoleName | None = None
     disabled: bool | None = None
     reset_password: bool = False
+    reset_totp: bool = Field(default=False, description="ask the user for no code any more")
 
 
 class UserPassword(Given):
@@ -185,6 +187,28 @@ class Me(Given):
 class LogOn(Taken):
     username: str = Field(min_length=1, max_length=200)
     password: str = Field(min_length=1, max_length=1000)
+    totp_code: str | None = Field(default=None, max_length=12, description="of the second factor, for who has one")
+
+
+class TotpState(Given):
+    """Since when a code is asked for when the caller logs on; null: it is not."""
+
+    confirmed_at: datetime | None
+
+
+class TotpBegin(Taken):
+    password: str = Field(min_length=1, max_length=1000)
+
+
+class TotpSecret(Given):
+    """For the app that makes the codes; shown this once."""
+
+    secret: str = Field(description="base32")
+    uri: str = Field(description="otpauth://…, as QR codes have it")
+
+
+class TotpCode(Taken):
+    totp_code: str = Field(min_length=1, max_length=12)
 
 
 class Session(Given):

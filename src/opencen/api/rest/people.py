@@ -56,10 +56,16 @@ def create_user(body: wire.UserCreate, context: ContextOf, actor: ActorOf) -> wi
 
 @router.patch("/users/{user_id}")
 def modify_user(user_id: str, body: wire.UserModify, context: ContextOf, actor: ActorOf) -> wire.UserPassword:
-    """Another role, disable or enable, a new password (administrators)."""
+    """Another role, disable or enable, a new password, no second factor any more (administrators)."""
     role = None if body.role is None else Role(body.role)
     user, password = people.modify_user(
-        context, actor, user_id, role=role, disabled=body.disabled, reset_password=body.reset_password
+        context,
+        actor,
+        user_id,
+        role=role,
+        disabled=body.disabled,
+        reset_password=body.reset_password,
+        reset_totp=body.reset_totp,
     )
     return wire.UserPassword(user=wire.User.model_validate(user), password=password)
 
