@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -27,8 +28,9 @@ _POLL_S = 0.02
 class ServerProcess:
     """`opencen serve` on a free port of 127.0.0.1 and on a Unix socket in its data directory."""
 
-    def __init__(self, data: Path, database: str | None = None) -> None:
+    def __init__(self, data: Path, database: str | None = None, *options: str) -> None:
         self.data = data
+        self.options = options
         self.database = database
         self.socket = data / "opencen.sock"
         with socket.socket() as probe:
@@ -58,6 +60,7 @@ class ServerProcess:
         argv = [sys.executable, "-m", "opencen", "serve", "--data", str(self.data)]
         argv += ["--listen", f"127.0.0.1:{self.port}", "--listen", f"unix:{self.socket}"]
         argv += ["--database", self.database] if self.database else []
+        argv += self.options
         environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENCEN_")}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)
@@ -83,6 +86,13 @@ class ServerProcess:
             self.process.kill()
             self.process.wait()
         self.process = None
+
+    def start_beside(self, first: ServerProcess) -> None:
+        """Start as one more server of the same database."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        for name in ("secrets.key", "admin.json"):
+            shutil.copy(first.data / name, self.data / name)
+        self.start()
 
     def check(self) -> str:
         """What `opencen check` prints. Raises AssertionError when an invariant is broken."""
@@ -111,42 +121,77 @@ def postgres_binaries() -> Path | None:
     return found[-1].parent if found else None
 
 
+class PostgresProcess:
+    """A PostgreSQL of its own in `directory`, on a Unix socket there; its data outlives its processes."""
+
+    def __init__(self, directory: Path) -> None:
+        binaries = postgres_binaries()
+        assert binaries is not None, "PostgreSQL is not installed"
+        self._binaries = binaries
+        self.directory = directory
+        self._cluster = directory / "cluster"
+        self._as_user: list[str] = []
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            self._as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+            shutil.chown(directory, "postgres", "postgres")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://opencen@/postgres?host={self.directory}"
+
+    def start(self) -> None:
+        """Returns when it accepts connections; the first time it makes its data."""
+        if not self._cluster.exists():
+            setup = [*self._as_user, str(self._binaries / "initdb"), "--auth=trust", "--username=opencen"]
+            subprocess.run([*setup, "--pgdata", str(self._cluster)], check=True, capture_output=True, timeout=60)
+        argv = [*self._as_user, str(self._binaries / "postgres"), "-D", str(self._cluster), "-k", str(self.directory)]
+        argv += ["-c", "listen_addresses=", "-c", "max_connections=300"]
+        with (self.directory / "log").open("ab") as log:
+            self.process = subprocess.Popen(argv, stdout=log, stderr=log)
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        ready = [str(self._binaries / "pg_isready"), "-h", str(self.directory)]
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if subprocess.run(ready, capture_output=True, timeout=10, check=False).returncode == 0:
+                return
+            time.sleep(_POLL_S)
+        raise AssertionError(f"PostgreSQL did not start: {(self.directory / 'log').read_text()[-2000:]}")
+
+    def pids(self) -> list[int]:
+        """Of all its processes, the first one first."""
+        assert self.process is not None
+        listed = subprocess.run(["ps", "--ppid", str(self.process.pid), "-o", "pid="], capture_output=True, check=False)
+        return [self.process.pid, *map(int, listed.stdout.split())]
+
+    def signal(self, what: signal.Signals) -> None:
+        """Send it to every process of its."""
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, what)
+
+    def stop(self, *, kill: bool = False) -> None:
+        """Ends it, politely or with SIGKILL to every process."""
+        if self.process is None:
+            return
+        if kill:
+            self.signal(signal.SIGKILL)
+        else:
+            self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
+        self.process = None
+
+
 @contextmanager
 def running_postgres() -> Iterator[str]:
-    """A PostgreSQL of its own in a temporary directory, on a Unix socket; its address is `postgresql://…`."""
-    binaries = postgres_binaries()
-    assert binaries is not None, "PostgreSQL is not installed"
+    """A PostgreSQL of its own in a temporary directory; its address is `postgresql://…`."""
     directory = Path(tempfile.mkdtemp(prefix="opencen-pg-"))
-    as_user: list[str] = []
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        shutil.chown(directory, "postgres", "postgres")
-    cluster = directory / "cluster"
-    setup = [*as_user, str(binaries / "initdb"), "--auth=trust", "--username=opencen", "--pgdata", str(cluster)]
-    process: subprocess.Popen[bytes] | None = None
+    postgres = PostgresProcess(directory)
     try:
-        subprocess.run(setup, check=True, capture_output=True, timeout=60)
-        argv = [*as_user, str(binaries / "postgres"), "-D", str(cluster), "-k", str(directory)]
-        argv += ["-c", "listen_addresses=", "-c", "max_connections=300"]
-        with (directory / "log").open("wb") as log:
-            process = subprocess.Popen(argv, stdout=log, stderr=log)
-        _wait_for_postgres(process, binaries, directory)
-        yield f"postgresql://opencen@/postgres?host={directory}"
+        postgres.start()
+        yield postgres.url
     finally:
-        if process is not None:
-            process.send_signal(signal.SIGINT)
-            process.wait(30)
+        postgres.stop()
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _wait_for_postgres(process: subprocess.Popen[bytes], binaries: Path, directory: Path) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    ready = [str(binaries / "pg_isready"), "-h", str(directory)]
-    while process.poll() is None and time.monotonic() < deadline:
-        if subprocess.run(ready, capture_output=True, timeout=10, check=False).returncode == 0:
-            return
-        time.sleep(_POLL_S)
-    raise AssertionError(f"PostgreSQL did not start: {(directory / 'log').read_text()[-2000:]}")
 
 
 def new_postgres_database(url: str, name: str) -> str:

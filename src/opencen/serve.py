@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 import socket
 import ssl
@@ -33,7 +34,7 @@ from opencen.api.cbn.protocol.decode import MAX_BODY_BYTES
 from opencen.changes.feed import Change, ChangeFeed
 from opencen.domain.errors import UnavailableError
 from opencen.pinning import AUTHORITY_PATH
-from opencen.services import audit_seals, gateways, geography, identities, plans
+from opencen.services import audit_seals, gateways, identities, plans
 from opencen.services.context import Context
 from opencen.services.duties import Duty, Leader
 from opencen.services.vault import Vault
@@ -114,7 +115,9 @@ def open_context(data: Path, database_url: str | None, *, durable: bool = True) 
     database = Database.from_url(database_url) if database_url else Database.sqlite(data, durable=durable)
     database.upgrade()
     context = Context(database, ChangeFeed(), Vault.from_file(data / "secrets.key"))
-    return context, identities.bootstrap(context, data / "admin.json")
+    first_start = identities.bootstrap(context, data / "admin.json")
+    identities.check_vault(context, data / "secrets.key")
+    return context, first_start
 
 
 class Metrics:
@@ -220,7 +223,7 @@ def make_app(context: Context, *, with_console: bool = False) -> ASGIApp:
 
     def readyz(_: Request) -> Response:
         try:
-            geography.find_areas(context)
+            context.database.check_ready()
         except UnavailableError as error:
             return JSONResponse({"ready": False, "reason": error.message}, 503, {"retry-after": "1"})
         return JSONResponse({"ready": True})
@@ -316,12 +319,15 @@ def run(
     *,
     tls: ssl.SSLContext | None = None,
     with_console: bool = True,
+    trusted_proxies: Sequence[str] = (),
     on_ready: Callable[[Sequence[str]], None] = lambda _: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; with `tls`, HTTPS at every address that is not plain.
 
+    Callers of `trusted_proxies` (addresses or networks) say in X-Forwarded-For and X-Forwarded-Proto for whom they ask.
     `on_ready` is told, once it listens, the URL of each address in turn.
     """
+    _allow_many_connections()
     signal.signal(signal.SIGTERM, _interrupt)  # uvicorn raises it again once it has stopped
     sockets = [address.bind() for address in addresses]
     config = uvicorn.Config(
@@ -331,7 +337,8 @@ def run(
         lifespan="on",
         timeout_graceful_shutdown=_SHUTDOWN_S,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         timeout_keep_alive=75,
         ws_per_message_deflate=False,  # compressing a console page's news costs more than sending them
     )
@@ -351,6 +358,12 @@ def run(
             if address.path:
                 Path(address.path).unlink(missing_ok=True)
         context.database.close()
+
+
+def _allow_many_connections() -> None:
+    """Each waiting gateway is an open file; the usual soft limit is 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _url(address: Address, bound: socket.socket, *, secured: bool) -> str:

@@ -58,6 +58,13 @@ def serve(
     database: DatabaseOption = None,
     tls_cert: CertificateOption = None,
     tls_key: TlsKeyOption = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trusted-proxy",
+            help="Address or network of a load balancer whose X-Forwarded-For is believed; may repeat.",
+        ),
+    ] = None,
     ephemeral: Annotated[
         bool,
         typer.Option(
@@ -70,7 +77,9 @@ def serve(
     if ephemeral:
         _serve_ephemeral(listen, data, database, tls_cert, tls_key)
         return
+    from opencen.domain.errors import UnavailableError
     from opencen.serve import Address, AddressError, open_context, run
+    from opencen.services.identities import WrongKeyError
     from opencen.store.database import SchemaTooNewError
     from opencen.tls import TlsError
 
@@ -86,8 +95,8 @@ def serve(
                 f"first start: the administrator's credentials are in {directory / 'admin.json'}", highlight=False
             )
         err.print(f"listening on {', '.join(map(str, addresses))}", highlight=False)
-        run(addresses, context, tls=tls)
-    except (AddressError, SchemaTooNewError, TlsError, ValueError) as error:
+        run(addresses, context, tls=tls, trusted_proxies=trusted_proxy or ())
+    except (AddressError, SchemaTooNewError, TlsError, UnavailableError, ValueError, WrongKeyError) as error:
         err.print(f"error {error}", style="red", highlight=False)
         raise typer.Exit(1) from error
 

@@ -154,3 +154,18 @@ def bootstrap(context: Context, admin_file: Path) -> bool:
         for region in geography.REGIONS:
             regions.add_region(tx, region)
     return True
+
+
+class WrongKeyError(Exception):
+    """The database's secrets are sealed with another key than this data directory's."""
+
+
+def check_vault(context: Context, key_file: Path) -> None:
+    """Every server of a database needs the same key. Raises WrongKeyError."""
+    with context.database.read() as tx:
+        sealed = identities.some_sealed_secret(tx)
+    if sealed is not None and not context.vault.opens(sealed[1], sealed[0]):
+        raise WrongKeyError(
+            f"{key_file} is not the key of this database: its access keys cannot be read. Copy secrets.key from the "
+            "data directory of the server that made the database, and start again"
+        )

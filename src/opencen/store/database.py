@@ -6,10 +6,9 @@ IMMEDIATE; a deferred BEGIN fails half of the time under load), on PostgreSQL ro
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,12 +29,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from opencen.domain.errors import InvalidValueError, UnavailableError
 from opencen.store import schema, usage_schema
+from opencen.store.json_text import to_json
+from opencen.store.postgres import LISTENS, need_room, postgres_engine, take_all_the_time_it_needs
 
 Transaction = Connection
 """What the functions of this folder are given; nobody outside of it looks inside."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT_MS = 10_000
+_POOL_SIZE = 24
 POSTGRES_CHANNEL = "opencen_changes"
 
 
@@ -44,7 +46,7 @@ class SchemaTooNewError(Exception):
 
 
 def _sqlite_engine(path: Path, synchronous: str) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", pool_size=8, max_overflow=56, json_serializer=_to_json)
+    engine = create_engine(f"sqlite:///{path}", pool_size=8, max_overflow=56, json_serializer=to_json)
 
     @event.listens_for(engine, "connect")
     def configure(raw: Any, _record: Any) -> None:
@@ -64,10 +66,6 @@ def _sqlite_engine(path: Path, synchronous: str) -> Engine:
         connection.exec_driver_sql(f"BEGIN {mode}")
 
     return engine
-
-
-def _to_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 class _SqliteWriter:
@@ -111,6 +109,7 @@ class Database:
         self._main_writer = _SqliteWriter(main)
         self._volatile_writer = _SqliteWriter(volatile)
         self._usage_writer = _SqliteWriter(usage)
+        self._trouble: str | None = None
 
     @classmethod
     def sqlite(cls, directory: Path, *, durable: bool = True) -> Database:
@@ -130,15 +129,8 @@ class Database:
         if not parsed.drivername.startswith("postgresql"):
             raise ValueError(f"--database takes postgresql://…, not {parsed.drivername}://…")
         parsed = parsed.set(drivername="postgresql+psycopg")
-        main = create_engine(parsed, pool_size=16, max_overflow=32, pool_pre_ping=True, json_serializer=_to_json)
-        volatile = create_engine(
-            parsed,
-            pool_size=8,
-            max_overflow=24,
-            pool_pre_ping=True,
-            json_serializer=_to_json,
-            connect_args={"options": "-c synchronous_commit=off"},
-        )
+        main = postgres_engine(parsed, _POOL_SIZE)
+        volatile = postgres_engine(parsed, _POOL_SIZE // 2, "-c synchronous_commit=off")
         return cls(main, volatile, main)
 
     @property
@@ -157,6 +149,7 @@ class Database:
         script = ScriptDirectory.from_config(config)
         with self.write() as tx:
             if not self._sqlite:
+                take_all_the_time_it_needs(tx)
                 tx.execute(text("SELECT pg_advisory_xact_lock(7218430)"))
             present = MigrationContext.configure(tx).get_current_revision()
             if present is not None and present not in {revision.revision for revision in script.walk_revisions()}:
@@ -221,12 +214,27 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction on `main`: when the block ends it is on disk, when it raises nothing has changed."""
-        if not self._sqlite:
-            with _unavailable_when_broken(), self._main.begin() as connection:
+        try:
+            with _unavailable_when_broken(), self._begun() as connection:
                 yield connection
+        except UnavailableError as error:
+            self._trouble = error.message
+            raise
+
+    def _begun(self) -> AbstractContextManager[Connection]:
+        return self._main_writer.transaction() if self._sqlite else self._main.begin()
+
+    def check_ready(self) -> None:
+        """Raises UnavailableError when it cannot be read, or could not be written lately and still cannot."""
+        with self.read() as tx:
+            tx.execute(select(schema.control.c.revision)).one()
+        if self._trouble is None:
             return
-        with _unavailable_when_broken(), self._main_writer.transaction() as connection:
-            yield connection
+        with self.write() as tx:  # a real change: an equal value would not be written at all
+            tx.execute(update(schema.control).values(revision=schema.control.c.revision + 1))
+            if not self._sqlite:
+                need_room(tx)
+        self._trouble = None
 
     @contextmanager
     def volatile(self) -> Iterator[Transaction]:
@@ -255,6 +263,7 @@ class Database:
         """Payloads of `notify` by any server, forever; an empty string each time `timeout_s` passes without one."""
         with self._main.connect() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.connection.info[LISTENS] = True
             raw = cast(Any, connection.connection.driver_connection)
             raw.execute(f"LISTEN {POSTGRES_CHANNEL}")
             yield ""
@@ -264,6 +273,7 @@ class Database:
                     received = True
                     yield notification.payload
                 if not received:
+                    raw.execute("SELECT 1")  # a connection that is gone tells nothing
                     yield ""
 
     def close(self) -> None:
@@ -342,6 +352,6 @@ def _unavailable_when_broken() -> Iterator[None]:
     except (OperationalError, InterfaceError) as error:
         raise UnavailableError(f"the database does not answer: {error.orig}") from error
     except DatabaseError as error:
-        if "disk" in str(error.orig) or "malformed" in str(error.orig):
+        if any(word in str(error.orig) for word in ("disk", "malformed", "read-only")):
             raise UnavailableError(f"the database does not answer: {error.orig}") from error
         raise

@@ -108,6 +108,12 @@ def find_access_key(tx: Transaction, key_id: str) -> AccessKeyRow | None:
     return None if row is None else AccessKeyRow(**row._mapping)
 
 
+def some_sealed_secret(tx: Transaction) -> tuple[str, bytes] | None:
+    """The id and the sealed secret of any access key; None when there is none."""
+    row = tx.execute(select(access_keys.c.id, access_keys.c.secret_sealed).limit(1)).first()
+    return None if row is None else (row[0], row[1])
+
+
 def remember_nonce(volatile_tx: Transaction, access_key_id: str, nonce: str, expires_at_s: int) -> bool:
     """False when this key has used this nonce already."""
     row = {"access_key_id": access_key_id, "nonce": nonce, "expires_at": expires_at_s}

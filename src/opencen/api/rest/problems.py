@@ -74,7 +74,8 @@ def _sayable(value: object) -> str | int | float | bool | None:
 def _audit(request: Request, refusal: errors.DomainError) -> None:
     """What was refused before a service could write it to the audit log; that nothing was found to read is no event."""
     actor = getattr(request.state, "actor", None)
-    if actor is None or refusal.audited or request.method in ("GET", "HEAD"):
+    trouble = isinstance(refusal, errors.UnavailableError)
+    if actor is None or refusal.audited or trouble or request.method in ("GET", "HEAD"):
         return
     context: Context = request.app.state.context
     context.record_refusal(actor, f"rest.{request.method.lower()}", request.url.path, refusal)

@@ -29,7 +29,7 @@ from opencen.api.cbn.protocol.decode import (
 )
 from opencen.api.cbn.protocol.errors import RpcError, from_domain, invalid_parameter
 from opencen.api.cbn.protocol.render import RpcAnswer, new_request_id, render_error, render_success
-from opencen.domain.errors import DomainError
+from opencen.domain.errors import DomainError, UnavailableError
 from opencen.domain.nouns import AccessKey, Actor
 
 C = TypeVar("C")
@@ -41,6 +41,7 @@ Repeat = Callable[[C, Actor, str, str, bytes, Callable[[C], Answer]], Answer]
 """Context, who, action, client token, hash of the parameters, and what does it: it is done once per token."""
 
 _MAX_TOKEN = 64
+_MAX_WAITING = 2000
 _log = structlog.get_logger(__name__)
 
 
@@ -113,6 +114,9 @@ class RpcEndpoint(Generic[C]):
             )
             if self._threads is None:
                 answer = self.answer(request)
+            elif self._threads.statistics().tasks_waiting >= _MAX_WAITING:
+                refusal = from_domain(UnavailableError("too many calls wait for the database"))
+                answer = render_error(refusal, new_request_id(), headers.get("host", ""), "", AnswerFormat.JSON)
             else:
                 answer = await to_thread.run_sync(self.answer, request, limiter=self._threads)
         await send(
@@ -123,6 +127,7 @@ class RpcEndpoint(Generic[C]):
                     (b"content-type", answer.content_type),
                     (b"content-length", str(len(answer.body)).encode()),
                     (b"x-acs-request-id", answer.request_id.encode()),
+                    *([(b"retry-after", b"1")] if answer.http_status == 503 else []),
                 ],
             }
         )
