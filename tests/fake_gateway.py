@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from joined import join_over_http
@@ -37,8 +38,13 @@ class FakeGateway:
         self.applied_revision = state["revision"]
         return state
 
-    def report(self, *, error: str | None = None, measured_bps: float | None = None) -> dict[str, Any]:
-        """Say that the kernel has what was last fetched, or refuses it with `error`."""
+    def report(
+        self, *, error: str | None = None, measured_bps: Callable[[str, int], float | None] = lambda _peer, _rate: None
+    ) -> dict[str, Any]:
+        """Say that the kernel has what was last fetched, or refuses it with `error`.
+
+        `measured_bps` says what passes to a region through a limit.
+        """
         instances = [
             {
                 "cen_id": instance["cen_id"],
@@ -52,7 +58,7 @@ class FakeGateway:
                         "peer_region_id": link["peer_region_id"],
                         "in_kernel_bps": None if link["peer_endpoint"] is None else link["rate_bps"],
                         "error": error,
-                        "measured_bps": measured_bps,
+                        "measured_bps": measured_bps(link["peer_region_id"], link["rate_bps"]),
                     }
                     for link in instance["links"]
                 ],

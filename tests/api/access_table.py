@@ -58,6 +58,7 @@ REST: dict[str, tuple[str, Any]] = {
     "/instances/{cen_id}/attachments GET": (VIEWER, None),
     "/instances/{cen_id}/attachments POST": (OPERATOR, {"network_id": "vpc-x"}),
     "/instances/{cen_id}/attachments/{network_id} DELETE": (OPERATOR, None),
+    "/instances/{cen_id}/decisions GET": (VIEWER, None),
     "/instances/{cen_id}/grants GET": (VIEWER, None),
     "/instances/{cen_id}/plan-document GET": (VIEWER, None),
     "/instances/{cen_id}/plan-preview POST": (VIEWER, {}),

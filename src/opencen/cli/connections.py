@@ -10,7 +10,7 @@ from rich.text import Text
 
 from opencen.cli.access import connect, everything
 from opencen.cli.instances import InstanceArgument, find_instance
-from opencen.cli.output import Output, OutputOption, err, out, print_json, print_table, rate, told
+from opencen.cli.output import Output, OutputOption, err, local_time, out, print_json, print_table, rate, told
 from opencen.client import ApiError, Client
 
 app = typer.Typer(no_args_is_help=True, help="Region connections: set, modify and delete cross-region bandwidth.")
@@ -47,10 +47,18 @@ def _settled(client: Client, path: str, timeout_s: float) -> dict[str, Any]:
     return item
 
 
+def _amount(item: dict[str, Any]) -> str:
+    """What is set; of an automatic connection, its bounds and the limit now."""
+    if item["automatic"] is None:
+        return f"{item['bandwidth_mbps']} Mbit/s"
+    bounds = f"{item['bandwidth_mbps']} to {item['automatic']['max_mbps']} Mbit/s"
+    return f"automatic, {bounds}, weight {item['automatic']['weight']}, now {rate(item['limit_bps'])}"
+
+
 def _describe(item: dict[str, Any]) -> Text:
     pair = f"{item['region_a_id']} - {item['region_b_id']}"
     style = "green" if item["status"] == "Active" and item["enforcement"] == "confirmed" else "yellow"
-    text = Text.assemble(f"{pair}: {item['bandwidth_mbps']} Mbit/s, ", (item["status"], style))
+    text = Text.assemble(f"{pair}: {_amount(item)}, ", (item["status"], style))
     text.append(f", enforcement {item['enforcement']}")
     for reason in item["reasons"]:
         text.append(f"\n  {reason}", "dim")
@@ -75,7 +83,7 @@ def list_connections(
             item["cen_id"],
             f"{item['region_a_id']} - {item['region_b_id']}",
             item["package_id"],
-            item["bandwidth_mbps"],
+            item["bandwidth_mbps"] if item["automatic"] is None else _amount(item),
             item["status"],
             item["enforcement"],
             " / ".join(rate(side["in_kernel_bps"]) or "-" for side in item["sides"]),
@@ -125,11 +133,21 @@ def set_connection(
     other_region: OtherRegionArgument,
     bandwidth_mbps: Annotated[int, typer.Argument(help="Mbit/s in each direction.", metavar="MBPS")],
     package: Annotated[str | None, typer.Option(help="The package, to be sure: the pair has only one.")] = None,
+    max_mbps: Annotated[
+        int | None,
+        typer.Option("--automatic", metavar="MAX", help="MBPS is guaranteed; the limit follows the traffic up to MAX."),
+    ] = None,
+    weight: Annotated[int, typer.Option(help="With --automatic: its part beside the others' weights.")] = 1,
     wait_s: WaitOption = 10.0,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Set the bandwidth between two regions, or modify it."""
-    body = {"bandwidth_mbps": bandwidth_mbps, "package_id": package}
+    """Set the bandwidth between two regions, or modify it.
+
+    With [bold]--automatic 20[/] the pair has MBPS for certain, and what the package has to spare follows the traffic.
+    """
+    body: dict[str, Any] = {"bandwidth_mbps": bandwidth_mbps, "package_id": package}
+    if max_mbps is not None:
+        body["automatic"] = {"max_mbps": max_mbps, "weight": weight}
     with told(), connect(context) as client:
         path = _path(find_instance(client, instance)["id"], region, other_region)
         client.request("PUT", path, body=body, if_match=_seen(client, path))
@@ -137,6 +155,24 @@ def set_connection(
     print_json(item) if output is Output.JSON else out.print(_describe(item))
     if item["status"] == "Modifying" and wait_s > 0:
         err.print("set and durable, but not in every kernel yet", style="yellow")
+
+
+@app.command("decisions")
+def list_decisions(
+    context: typer.Context,
+    instance: InstanceArgument,
+    last: Annotated[int, typer.Option(help="How many.", min=1, max=200)] = 20,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """How the limits of automatic connections followed the traffic, and why."""
+    with told(), connect(context) as client:
+        cen_id = find_instance(client, instance)["id"]
+        items = client.get(f"/v1/instances/{cen_id}/decisions", page_size=last)["items"][::-1]
+    if output is Output.JSON:
+        print_json(items)
+        return
+    empty = "no decisions yet; `opencen connection set … --automatic MAX` lets a limit follow the traffic"
+    print_table(("At", "Decision"), [(local_time(item["at"]), item["why"]) for item in items], empty=empty)
 
 
 @app.command("delete")

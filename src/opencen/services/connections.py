@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from opencen.domain.bandwidth import allocated_after_set, connection_mbps
-from opencen.domain.connection import Connection
+from opencen.domain.connection import Automatic, Connection, checked_automatic
 from opencen.domain.errors import (
     AlreadyConnectedError,
     EditConflictError,
@@ -38,8 +38,13 @@ def set_bandwidth(
     *,
     package_id: str | None = None,
     seen_version: int | None = None,
+    automatic: Automatic | None = None,
+    keeps_automatic: bool = False,
 ) -> Connection:
     """Set the bandwidth of a pair of regions, new or again; durable when it returns.
+
+    With `automatic`, what is set is guaranteed and the limit follows the traffic; without, it is the limit, unless
+    `keeps_automatic` says that an automatic connection stays one.
 
     `package_id`, when given, must be the package that serves the pair. `seen_version` is the version that the caller
     last saw (0: none); with another one it is refused. Raises NotFoundError, InvalidValueError, SameRegionError,
@@ -55,7 +60,10 @@ def set_bandwidth(
         _require_networks(work, cen_id, pair)
         before = connections.find(work.tx, cen_id, *pair)
         _check_version(before, connection_id(cen_id, *pair), seen_version)
-        after = _carry_out(work, package, before, cen_id, pair, bandwidth_mbps)
+        if keeps_automatic and before is not None and before.automatic is not None:
+            automatic = replace(before.automatic, max_mbps=max(before.automatic.max_mbps, bandwidth_mbps))
+        automatic = checked_automatic(automatic, bandwidth_mbps)
+        after = _carry_out(work, package, before, cen_id, pair, bandwidth_mbps, automatic)
         work.tell(before, after)
     return after
 
@@ -118,7 +126,8 @@ def change_joined(
         if bandwidth_mbps is not None or package_id is not None:
             package = _package_for(work.tx, cen_id, pair, _areas(context, work.tx, pair), package_id)
             wanted_mbps = before.bandwidth_mbps if bandwidth_mbps is None else connection_mbps(bandwidth_mbps)
-            after = _carry_out(work, package, before, cen_id, pair, wanted_mbps)
+            automatic = before.automatic if bandwidth_mbps is None else None
+            after = _carry_out(work, package, before, cen_id, pair, wanted_mbps, automatic)
         note = transit.connection_notes_of(work.tx, [before])[cen_id, *pair]
         noted = replace(
             note,
@@ -175,17 +184,31 @@ def _lock_package_of(work: Work, actor: Actor, cen_id: str, pair: tuple[str, str
 
 
 def _carry_out(
-    work: Work, package: Package, before: Connection | None, cen_id: str, pair: tuple[str, str], bandwidth_mbps: int
+    work: Work,
+    package: Package,
+    before: Connection | None,
+    cen_id: str,
+    pair: tuple[str, str],
+    bandwidth_mbps: int,
+    automatic: Automatic | None = None,
 ) -> Connection:
     if before is None:
         quotas.take(work, QuotaKind.CONNECTIONS)
-    after = _allocate(work, package, before, cen_id, pair, bandwidth_mbps)
+    after = _allocate(work, package, before, cen_id, pair, bandwidth_mbps, automatic)
     if before is None:
         remainders.keep_link(work.tx, (cen_id, *pair), package.id, work.revision())
-    links.want(work.tx, (cen_id, *pair), package.id, after.rate_bps, work.revision())
+    links.want(work.tx, (cen_id, *pair), package.id, _limit_bps(work.tx, before, after), work.revision())
     grants.settle(work, package.id, package.bandwidth_mbps)
     work.touch(cen_id, pair)
     return after
+
+
+def _limit_bps(tx: Transaction, before: Connection | None, after: Connection) -> int:
+    """What is set; an automatic connection keeps the limit that was decided for it, within its bounds."""
+    if after.automatic is None or before is None or before.automatic is None:
+        return after.rate_bps
+    key = (after.cen_id, after.region_a_id, after.region_b_id)
+    return min(max(links.find_many(tx, [key])[key].wanted_bps, after.rate_bps), after.most_bps)
 
 
 def _require_instance(tx: Transaction, actor: Actor, cen_id: str) -> None:
@@ -262,6 +285,7 @@ def _allocate(
     cen_id: str,
     pair: tuple[str, str],
     bandwidth_mbps: int,
+    automatic: Automatic | None,
 ) -> Connection:
     allocated_mbps = allocated_after_set(
         package.id,
@@ -271,8 +295,14 @@ def _allocate(
         asked_mbps=bandwidth_mbps,
     )
     if before is not None:
-        allocations.change_connection(work.tx, package, before, bandwidth_mbps, allocated_mbps, work.now)
-        return replace(before, bandwidth_mbps=bandwidth_mbps, updated_at=work.now, version=before.version + 1)
+        allocations.change_connection(work.tx, package, before, bandwidth_mbps, automatic, allocated_mbps, work.now)
+        return replace(
+            before,
+            bandwidth_mbps=bandwidth_mbps,
+            automatic=automatic,
+            updated_at=work.now,
+            version=before.version + 1,
+        )
     connection = Connection(
         cen_id=cen_id,
         region_a_id=pair[0],
@@ -282,6 +312,7 @@ def _allocate(
         created_at=work.now,
         updated_at=work.now,
         version=1,
+        automatic=automatic,
     )
     allocations.insert_connection(work.tx, package, connection, allocated_mbps)
     return connection

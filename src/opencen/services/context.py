@@ -31,6 +31,13 @@ class RehearsedError(Exception):
 
 
 @dataclass(slots=True)
+class _Watch:
+    """Until when (monotonic seconds) somebody looks at live figures; shared by all contexts of a process."""
+
+    until_s: float = 0.0
+
+
+@dataclass(slots=True)
 class Context:
     """One per server process."""
 
@@ -47,12 +54,12 @@ class Context:
     rehearses: bool = False
     watched_connections: dict[tuple[str, str, str], float] = field(default_factory=dict)
     """Connections (instance, sorted regions) whose live figures somebody looks at, until when (monotonic seconds)."""
-    _watched_until_s: float = 0.0
+    _watch: _Watch = field(default_factory=_Watch)
     _area_of: dict[str, str] = field(default_factory=dict)
 
     def watch(self) -> None:
         """Somebody looks at live figures: gateways are asked to report every second for a while."""
-        self._watched_until_s = time.monotonic() + WATCHED_FOR_S
+        self._watch.until_s = time.monotonic() + WATCHED_FOR_S
 
     def watch_connection(self, cen_id: str, region_a_id: str, region_b_id: str) -> None:
         """Somebody looks at this connection: it is metered every second for a while, however many there are."""
@@ -64,7 +71,7 @@ class Context:
 
     @property
     def watched(self) -> bool:
-        return time.monotonic() < self._watched_until_s
+        return time.monotonic() < self._watch.until_s
 
     def rehearsal(self) -> Context:
         """The same, but each change ends with RehearsedError where it would have been committed."""

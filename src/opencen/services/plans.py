@@ -300,7 +300,8 @@ def _carry_out(context: Context, actor: Actor, cen_id: str, changes: Sequence[Ch
             if change.effect is Effect.GOES:
                 connections.delete(context, actor, cen_id, *change.ends)
             else:
-                connections.set_bandwidth(context, actor, cen_id, *change.ends, change.after_mbps)
+                mbps = change.after_mbps
+                connections.set_bandwidth(context, actor, cen_id, *change.ends, mbps, keeps_automatic=True)
         elif change.effect is Effect.GOES:
             packages.unbind(context, actor, change.package_id or "", cen_id=cen_id)
         elif change.effect is Effect.APPEARS:

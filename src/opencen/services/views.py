@@ -102,9 +102,15 @@ class _Facts:
             figures = presence.links.get(f"{connection.cen_id}/{peer_id}", {}) if presence else {}
             views.append(_side_view(region_id, gateway, state, row, figures))
         holders = self.holders.get(connection.package_id, [])
-        verdict = connection_verdict(connection.rate_bps, link.granted_bps, sides, holders)
+        verdict = connection_verdict(link.wanted_bps, link.granted_bps, sides, holders)
         return ConnectionView(
-            connection, verdict.status, verdict.enforcement, verdict.reasons, link.granted_bps, (views[0], views[1])
+            connection,
+            verdict.status,
+            verdict.enforcement,
+            verdict.reasons,
+            link.granted_bps,
+            link.wanted_bps,
+            (views[0], views[1]),
         )
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from sqlalchemy import and_, bindparam, delete, insert, update
 
-from opencen.domain.connection import Connection
+from opencen.domain.connection import Automatic, Connection
 from opencen.domain.nouns import Package
 from opencen.store.database import Transaction
 from opencen.store.plain import PlainStatement
@@ -34,7 +34,11 @@ _ALLOCATE = PlainStatement(
 _INSERT = insert(connections)
 _CHANGE = update(connections).where(_THIS)
 _CHANGE = _CHANGE.values(
-    bandwidth_mbps=bindparam("bandwidth_mbps"), updated_at=bindparam("updated_at"), version=bindparam("version")
+    bandwidth_mbps=bindparam("bandwidth_mbps"),
+    updated_at=bindparam("updated_at"),
+    version=bindparam("version"),
+    automatic_max_mbps=bindparam("automatic_max_mbps"),
+    automatic_weight=bindparam("automatic_weight"),
 )
 _DELETE = delete(connections).where(_THIS)
 _END_TENURE = PlainStatement(
@@ -57,6 +61,13 @@ def _this(connection: Connection) -> dict[str, str]:
         "this_cen_id": connection.cen_id,
         "this_region_a_id": connection.region_a_id,
         "this_region_b_id": connection.region_b_id,
+    }
+
+
+def _automatic(automatic: Automatic | None) -> dict[str, int | None]:
+    return {
+        "automatic_max_mbps": automatic.max_mbps if automatic else None,
+        "automatic_weight": automatic.weight if automatic else None,
     }
 
 
@@ -101,20 +112,33 @@ def insert_connection(tx: Transaction, package: Package, connection: Connection,
             "created_at": connection.created_at,
             "updated_at": connection.updated_at,
             "version": connection.version,
+            **_automatic(connection.automatic),
         },
     )
     _begin_tenure(tx, package, connection)
 
 
 def change_connection(
-    tx: Transaction, package: Package, connection: Connection, bandwidth_mbps: int, allocated_mbps: int, at: datetime
+    tx: Transaction,
+    package: Package,
+    connection: Connection,
+    bandwidth_mbps: int,
+    automatic: Automatic | None,
+    allocated_mbps: int,
+    at: datetime,
 ) -> None:
     """Set a connection to another bandwidth; the package's sum becomes `allocated_mbps`."""
     _allocate(tx, package, allocated_mbps)
     values = {"bandwidth_mbps": bandwidth_mbps, "updated_at": at, "version": connection.version + 1}
-    tx.execute(_CHANGE, values | _this(connection))
+    tx.execute(_CHANGE, values | _automatic(automatic) | _this(connection))
     _end_tenure(tx, connection, at)
-    changed = replace(connection, bandwidth_mbps=bandwidth_mbps, updated_at=at, version=connection.version + 1)
+    changed = replace(
+        connection,
+        bandwidth_mbps=bandwidth_mbps,
+        automatic=automatic,
+        updated_at=at,
+        version=connection.version + 1,
+    )
     _begin_tenure(tx, package, changed)
 
 

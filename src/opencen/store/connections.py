@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, or_, select
 
-from opencen.domain.connection import Connection
+from opencen.domain.connection import Automatic, Connection
 from opencen.store.database import Transaction
 from opencen.store.records import Listing, Page, fetch_page, matching
 from opencen.store.schema import region_connections as connections
@@ -16,7 +16,18 @@ _COLUMNS = [column for column in connections.c if column.name != "account_id"]
 
 
 def _connection(row: Any) -> Connection:
-    return Connection(**row._mapping)
+    cen_id, region_a_id, region_b_id, package_id, bandwidth_mbps, created_at, updated_at, version, most, weight = row
+    return Connection(
+        cen_id=cen_id,
+        region_a_id=region_a_id,
+        region_b_id=region_b_id,
+        package_id=package_id,
+        bandwidth_mbps=bandwidth_mbps,
+        created_at=created_at,
+        updated_at=updated_at,
+        version=version,
+        automatic=None if most is None else Automatic(most, weight),
+    )
 
 
 _FIND = select(*_COLUMNS).where(
@@ -55,6 +66,22 @@ def search(
     order = (connections.c.cen_id, connections.c.region_a_id, connections.c.region_b_id)
     rows, total = fetch_page(tx, select(*_COLUMNS).where(*conditions), page, order)
     return Listing(tuple(map(_connection, rows)), total)
+
+
+_AUTOMATIC = select(*_COLUMNS).where(
+    connections.c.package_id == bindparam("package_id"), connections.c.automatic_weight.is_not(None)
+)
+
+
+def automatic_of(tx: Transaction, package_id: str) -> tuple[Connection, ...]:
+    """The connections out of a package whose limits follow the traffic."""
+    return tuple(map(_connection, tx.execute(_AUTOMATIC, {"package_id": package_id})))
+
+
+def followed_packages(tx: Transaction) -> list[str]:
+    """The packages that have such connections."""
+    found = select(connections.c.package_id).where(connections.c.automatic_weight.is_not(None)).distinct()
+    return list(tx.execute(found.order_by(connections.c.package_id)).scalars())
 
 
 def of_packages(tx: Transaction, package_ids: Sequence[str]) -> tuple[Connection, ...]:

@@ -76,17 +76,26 @@ def _pairs(tx: Transaction) -> Iterator[str]:
 def _links(tx: Transaction) -> Iterator[str]:
     """Every connection has its link, which wants what is set; without one it wants nothing."""
     wanted = {
-        (row.cen_id, row.region_a_id, row.region_b_id): row.bandwidth_mbps * MBPS
+        (row.cen_id, row.region_a_id, row.region_b_id): (
+            row.bandwidth_mbps * MBPS,
+            (row.automatic_max_mbps or row.bandwidth_mbps) * MBPS,
+        )
         for row in tx.execute(select(region_connections))
     }
+    sums: dict[str | None, int] = defaultdict(int)
     for row in tx.execute(select(links)):
         key = (row.cen_id, row.region_a_id, row.region_b_id)
-        if row.wanted_bps != wanted.pop(key, 0):
+        least_bps, most_bps = wanted.pop(key, (0, 0))
+        sums[row.package_id] += row.wanted_bps
+        if not least_bps <= row.wanted_bps <= most_bps:
             yield f"{':'.join(key)}: the link wants {row.wanted_bps} bit/s, which is not what is set"
         if row.granted_bps > row.wanted_bps:
             yield f"{':'.join(key)}: {row.granted_bps} bit/s granted, only {row.wanted_bps} wanted"
     for key in wanted:
         yield f"{':'.join(key)}: set, but there is no link"
+    for package in tx.execute(select(bandwidth_packages)):
+        if sums[package.id] > package.bandwidth_mbps * MBPS:
+            yield f"{package.id}: {sums[package.id]} bit/s wanted of {package.bandwidth_mbps} Mbit/s"
 
 
 def _wire(tx: Transaction) -> Iterator[str]:

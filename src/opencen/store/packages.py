@@ -111,3 +111,15 @@ def remove(tx: Transaction, package_id: str) -> None:
 def bandwidth_mbps(tx: Transaction, package_id: str) -> int | None:
     """A package's size, whoever owns it; None when it is gone."""
     return tx.execute(select(packages.c.bandwidth_mbps).where(packages.c.id == package_id)).scalar()
+
+
+def sizes(tx: Transaction, package_id: str) -> tuple[int, int] | None:
+    """A package's size and what is allocated out of it, Mbit/s, whoever owns it; None when it is gone."""
+    statement = select(packages.c.bandwidth_mbps, packages.c.allocated_mbps).where(packages.c.id == package_id)
+    row = tx.execute(statement).first()
+    return None if row is None else (row[0], row[1])
+
+
+def account_of(tx: Transaction, package_id: str) -> str | None:
+    """Whose package it is; None when it is gone."""
+    return tx.execute(select(packages.c.account_id).where(packages.c.id == package_id)).scalar()

@@ -251,8 +251,12 @@ region_connections = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("automatic_max_mbps", Integer),
+    Column("automatic_weight", Integer),
     CheckConstraint("region_a_id < region_b_id", name="regions_sorted"),
     CheckConstraint("bandwidth_mbps > 0", name="bandwidth_positive"),
+    CheckConstraint("(automatic_max_mbps IS NULL) = (automatic_weight IS NULL)", name="automatic_whole"),
+    CheckConstraint("automatic_max_mbps >= bandwidth_mbps", name="automatic_max_above_min"),
     Index(None, "account_id", "cen_id", "region_a_id", "region_b_id"),
 )
 
@@ -504,6 +508,23 @@ audit_seals = Table(
     Column("tag", LargeBinary, nullable=False),
 )
 """The chain over `audit_events`: see `domain/audit_chain.py`. Triggers refuse to change or delete an event."""
+
+decisions = Table(
+    "decisions",
+    volatile,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("cen_id", String, nullable=False),
+    Column("region_a_id", String, nullable=False),
+    Column("region_b_id", String, nullable=False),
+    Column("package_id", String, nullable=False),
+    Column("before_bps", BigInteger, nullable=False),
+    Column("after_bps", BigInteger, nullable=False),
+    Column("wanted_bps", BigInteger, nullable=False),
+    Column("why", String, nullable=False),
+    Index(None, "cen_id", "id"),
+)
+"""What was decided for automatic connections, and why."""
 
 nonces = Table(
     "nonces",

@@ -342,9 +342,36 @@ class Package(Given):
     version: int
 
 
+class AutomaticSet(Taken):
+    max_mbps: int = Field(description="the limit never becomes more than this")
+    weight: int = Field(default=1, description="its part of what is divided, beside the others' weights; 1 to 100")
+
+
+class Automatic(Given):
+    max_mbps: int
+    weight: int
+
+
+class Decision(Given):
+    """A limit that was changed to follow the traffic, and why."""
+
+    id: int
+    at: datetime
+    region_a_id: str
+    region_b_id: str
+    package_id: str
+    before_bps: int
+    after_bps: int
+    wanted_bps: int
+    why: str
+
+
 class ConnectionSet(Taken):
     bandwidth_mbps: int = Field(description="Mbit/s in each direction, 1 to 10000")
     package_id: str | None = Field(default=None, description="when given, must be the package that serves the pair")
+    automatic: AutomaticSet | None = Field(
+        default=None, description="when given, bandwidth_mbps is guaranteed and the limit follows the traffic"
+    )
 
 
 class Side(Given):
@@ -376,6 +403,8 @@ class Connection(Given):
     enforcement: Literal["confirmed", "pending", "unconfirmed", "none"]
     reasons: list[str]
     granted_bps: int
+    limit_bps: int = Field(description="what gateways should limit it to now: what is set, or what follows the traffic")
+    automatic: Automatic | None
     sides: list[Side]
     created_at: datetime
     updated_at: datetime

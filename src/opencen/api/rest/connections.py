@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Response
 
 from opencen.api.rest.answers import page_of, tagged
 from opencen.api.rest.callers import ActorOf, ContextOf, PageOf, SeenVersion
-from opencen.domain.connection import ConnectionView
-from opencen.services import connections, views
+from opencen.domain.connection import Automatic, ConnectionView
+from opencen.services import connections, following, views
 from opencen.wire import rest as wire
 
 router = APIRouter(tags=["region connections"])
@@ -29,6 +29,8 @@ def _connection(view: ConnectionView) -> wire.Connection:
         enforcement=view.enforcement.value,
         reasons=list(view.reasons),
         granted_bps=view.granted_bps,
+        limit_bps=view.limit_bps,
+        automatic=wire.Automatic.model_validate(connection.automatic) if connection.automatic else None,
         sides=[wire.Side.model_validate(side) for side in view.sides],
         created_at=connection.created_at,
         updated_at=connection.updated_at,
@@ -60,6 +62,7 @@ def set_connection(
         body.bandwidth_mbps,
         package_id=body.package_id,
         seen_version=seen,
+        automatic=Automatic(body.automatic.max_mbps, body.automatic.weight) if body.automatic else None,
     )
     return tagged(response, _connection(views.get(context, actor, cen_id, region_id, other_region_id)))
 
@@ -78,6 +81,12 @@ def delete_connection(
 ) -> None:
     """Delete a region connection: its share is free at once, and the pair falls back to 1 kbit/s."""
     connections.delete(context, actor, cen_id, region_id, other_region_id, seen_version=seen)
+
+
+@router.get("/instances/{cen_id}/decisions")
+def list_decisions(cen_id: str, context: ContextOf, actor: ActorOf, page: PageOf) -> wire.Page[wire.Decision]:
+    """How the limits of automatic connections followed the traffic, and why, the newest first; a week of it."""
+    return page_of(wire.Decision, following.search(context, actor, cen_id, page), page)
 
 
 @router.get("/region-connections")

@@ -72,6 +72,12 @@ def _bandwidth(texts: Texts, package: _Package, value: int) -> Bandwidth:
     )
 
 
+def kept_automatic(connection: Json | None, minimum_mbps: int) -> Json | None:
+    """A connection that follows the traffic goes on to do so when its minimum is changed."""
+    automatic = connection["automatic"] if connection else None
+    return automatic and {**automatic, "max_mbps": max(automatic["max_mbps"], minimum_mbps)}
+
+
 def whole_mbps(text: str) -> int | None:
     """What was typed, when it is a whole number."""
     return int(text) if text.isascii() and text.isdigit() else None
@@ -197,7 +203,7 @@ class _SetForm:
             self._dialog.say(texts("bandwidth.whole" if mbps is None else "connections.none_joined"), field)
             return False
         own = self._state().own
-        body = {"bandwidth_mbps": mbps, "package_id": str(self._package.value)}
+        body = {"bandwidth_mbps": mbps, "package_id": str(self._package.value), "automatic": kept_automatic(own, mbps)}
         try:
             path = connection_path(self._cen_id, region_a, region_b)
             await self._visit.rest.send("PUT", path, body, version=own["version"] if own else 0)
@@ -239,7 +245,8 @@ async def modify(visit: Visit, connection: Json) -> None:
         if mbps is None:
             dialog.say(texts("bandwidth.whole"), "bandwidth_mbps")
             return False
-        body = {"bandwidth_mbps": mbps, "package_id": connection["package_id"]}
+        package_id, automatic = connection["package_id"], kept_automatic(seen, mbps)
+        body = {"bandwidth_mbps": mbps, "package_id": package_id, "automatic": automatic}
         try:
             await visit.rest.send("PUT", path, body, version=seen["version"] if seen else 0)
         except ApiError as refusal:

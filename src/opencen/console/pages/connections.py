@@ -16,6 +16,7 @@ from opencen.console.cells import (
     paging,
     text,
 )
+from opencen.console.formats import rate
 from opencen.console.frame import Visit
 from opencen.console.listing import PAGE_SIZE, LiveTable, page_of, set_query
 from opencen.console.live import Question
@@ -78,11 +79,23 @@ def _cells(visit: Visit, connection: Json, package_names: dict[str, str]) -> Row
             ),
             line(text(package_id if package_names.get(package_id) else "", "oc-mono"), cls="is-sub"),
         ],
-        "bandwidth": [line(number(str(connection["bandwidth_mbps"]), "Mbit/s"), *actions)],
+        "bandwidth": [
+            line(number(str(connection["bandwidth_mbps"]), "Mbit/s"), *actions),
+            *_automatic_lines(texts, connection),
+        ],
         "status": status_lines(texts, connection),
         "kernel": [kernel_line(side, arrow, title) for side, arrow, title in directions],
         "measured": [measured_line(side, limit_bps, arrow, title) for side, arrow, title in directions],
     }
+
+
+def _automatic_lines(texts: Texts, connection: Json) -> list[Row]:
+    """Of a connection that follows the traffic: up to where, and what its limit is now."""
+    if connection["automatic"] is None:
+        return []
+    value, unit = rate(connection["limit_bps"])
+    bounds = texts("connections.automatic", most=connection["automatic"]["max_mbps"], now=f"{value} {unit}")
+    return [line(text(bounds), cls="is-sub")]
 
 
 def status_lines(texts: Texts, connection: Json) -> list[Row]:

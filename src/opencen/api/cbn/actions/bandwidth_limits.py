@@ -11,6 +11,7 @@ from opencen.api.cbn.actions.spans import span_id
 from opencen.api.cbn.protocol.action import Actions, Answer
 from opencen.api.cbn.protocol.errors import Refusal
 from opencen.api.cbn.protocol.parameters import Paging, Rule
+from opencen.domain.bandwidth import MBPS
 from opencen.domain.connection import ConnectionView
 from opencen.domain.errors import BandwidthValueError, InvalidValueError, NotFoundError
 from opencen.domain.geography import region_pair
@@ -100,7 +101,7 @@ def _limit(view: ConnectionView, area_ids: dict[str, str]) -> dict[str, object]:
         "LocalRegionId": connection.region_a_id,
         "OppositeRegionId": connection.region_b_id,
         "GeographicSpanId": span_id(area_ids[connection.region_a_id], area_ids[connection.region_b_id]),
-        "BandwidthLimit": connection.bandwidth_mbps,
+        "BandwidthLimit": view.limit_bps // MBPS,
         "BandwidthPackageId": connection.package_id,
         "BandwidthType": "BandwidthPackage",
         "Status": view.status.value,
