@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import cold_start, latency, live_change, rates, writes
+from bench import cold_start, following, latency, live_change, rates, writes
 from bench.report import write_page
 
 BENCHMARKS = {
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "live_change": live_change.run,
     "rates": rates.run,
     "cold_start": cold_start.run,
+    "following": following.run,
 }
 
 
