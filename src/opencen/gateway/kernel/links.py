@@ -20,6 +20,7 @@ IFF_NOARP: Final = 0x80
 VXLAN_PORT: Final = 4789
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 1, 3, 4, 18, 28, 29
+_IFLA_IFALIAS = 20
 _INFO_KIND, _INFO_DATA = 1, 2
 _VXLAN_ID, _VXLAN_GROUP, _VXLAN_LOCAL, _VXLAN_LEARNING, _VXLAN_PORT = 1, 2, 4, 7, 15
 _VXLAN_GROUP6, _VXLAN_LOCAL6 = 16, 17
@@ -57,6 +58,7 @@ class LinkRow:
     device: Device | None
     kind: str = ""
     mac: str = ""
+    alias: str = ""
 
 
 def _mac_bytes(mac: str) -> bytes:
@@ -80,6 +82,10 @@ def link_by_name_body(name: str) -> bytes:
     return link_dump_body() + text(_IFLA_IFNAME, name)
 
 
+def link_by_index_body(ifindex: int) -> bytes:
+    return _LINK.pack(0, 0, ifindex, 0, 0) + u32(_IFLA_EXT_MASK, _SKIP_STATISTICS)
+
+
 def link_delete_body(ifindex: int) -> bytes:
     return _LINK.pack(0, 0, ifindex, 0, 0)
 
@@ -90,6 +96,11 @@ def link_up_body(ifindex: int) -> bytes:
 
 def link_mtu_body(ifindex: int, mtu: int) -> bytes:
     return _LINK.pack(0, 0, ifindex, 0, 0) + u32(_IFLA_MTU, mtu)
+
+
+def link_alias_body(ifindex: int, alias: str) -> bytes:
+    """An empty alias removes it."""
+    return _LINK.pack(0, 0, ifindex, 0, 0) + attribute(_IFLA_IFALIAS, alias.encode())
 
 
 def link_move_body(ifindex: int, namespace_descriptor: int) -> bytes:
@@ -164,7 +175,9 @@ def link_of(message: bytes) -> LinkRow:
     if kind == "vxlan":
         device = _vxlan_of(mac, mtu, attributes(info.get(_INFO_DATA, b"")))
     name = text_of(found[_IFLA_IFNAME])
-    return LinkRow(ifindex, name, bool(flags & IFF_UP), bool(flags & IFF_NOARP), mtu, device, kind, _mac_text(mac))
+    up, no_arp = bool(flags & IFF_UP), bool(flags & IFF_NOARP)
+    alias = text_of(found.get(_IFLA_IFALIAS, b""))
+    return LinkRow(ifindex, name, up, no_arp, mtu, device, kind, _mac_text(mac), alias)
 
 
 def address_dump_body(family: int = AF_INET) -> bytes:
@@ -175,7 +188,8 @@ def address_dump_body(family: int = AF_INET) -> bytes:
 def address_body(ifindex: int, address: str) -> bytes:
     interface = ip_interface(address)
     packed = interface.ip.packed
-    header = _ADDRESS.pack(AF_INET, interface.network.prefixlen, 0, 0, ifindex)
+    family = AF_INET if interface.version == 4 else AF_INET6
+    header = _ADDRESS.pack(family, interface.network.prefixlen, 0, 0, ifindex)
     return header + attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed)
 
 

@@ -147,6 +147,27 @@ def stop_gluing(control: socket.socket, interface: str) -> None:
             _ethtool(control, interface, _SET_FLAGS, flags & ~_FLAG_LRO)
 
 
+def has_gro(namespace: Path, interface: str) -> bool:
+    """In the namespace with the underlay, where no socket is kept for it."""
+
+    def see() -> bool:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control, suppress(OSError):
+            return bool(_ethtool(control, interface, _GET_GRO))
+        return False
+
+    return in_namespace(namespace, see)
+
+
+def glue_again(namespace: Path, interface: str) -> None:
+    """GRO on, as a host has it by default."""
+
+    def switch_on() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+            _ethtool(control, interface, _SET_GRO, 1)
+
+    in_namespace(namespace, switch_on)
+
+
 def glues(control: socket.socket, interface: str) -> bool:
     """Whether GRO or LRO may glue packets together that come in there."""
     with suppress(OSError):

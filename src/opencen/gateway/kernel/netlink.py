@@ -8,9 +8,10 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_interface
 from typing import Final
 
-from opencen.gateway.kernel import links, namespaces, queues, wireguard
+from opencen.gateway.kernel import links, namespaces, queues, takeover, wireguard
 from opencen.gateway.kernel import operations as ops
 from opencen.gateway.kernel.messages import (
     NLM_F_CREATE,
@@ -459,8 +460,21 @@ class NetlinkKernel:
                 raise
 
     def _give_back(self, opened: NetlinkSocket, ifindex: int) -> None:
+        """To the host, as it was before it was taken."""
+        row = links.link_of(opened.get(_GETLINK, links.link_by_index_body(ifindex)))
         with self._underlay.open("rb") as own:
             opened.request(_NEWLINK, 0, links.link_move_body(ifindex, own.fileno()))
+        before = takeover.before_of(row.alias)
+        if before is None:
+            return
+        there = links.link_of(self._host.get(_GETLINK, links.link_by_name_body(row.name))).ifindex
+        if before.gro:
+            namespaces.glue_again(self._underlay, row.name)
+        if before.up:
+            self._host.request(_NEWLINK, 0, links.link_up_body(there))
+        for address in before.addresses:
+            self._host.request(_NEWADDR, _PUT, links.address_body(there, address))
+        self._host.request(_NEWLINK, 0, links.link_alias_body(there, before.alias))
 
     def _attach_port(self, scope: ops.Scope, addresses: frozenset[str]) -> None:
         opened = self._socket(scope.namespace)
@@ -483,7 +497,18 @@ class NetlinkKernel:
         namespaces.stop_gluing(self._open(scope.namespace).control, scope.part)
         opened.request(_NEWLINK, 0, links.link_up_body(row.ifindex))
 
+    def _as_it_is(self, row: links.LinkRow) -> takeover.Before:
+        addresses = tuple(
+            address
+            for ifindex, address in map(links.address_of, self._host.dump(_GETADDR, links.address_dump_body(0)))
+            if ifindex == row.ifindex and not ip_interface(address).is_link_local
+        )
+        return takeover.Before(addresses, row.up, namespaces.has_gro(self._underlay, row.name), row.alias)
+
     def _take(self, scope: ops.Scope) -> None:
         row = links.link_of(self._host.get(_GETLINK, links.link_by_name_body(scope.part)))
+        if takeover.before_of(row.alias) is None:
+            kept = takeover.note(self._as_it_is(row))
+            self._host.request(_NEWLINK, 0, links.link_alias_body(row.ifindex, kept))
         with namespaces.path_of(scope.namespace).open("rb") as target:
             self._host.request(_NEWLINK, 0, links.link_move_body(row.ifindex, target.fileno()))
