@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 _OVERLAP = 100
 """Events are looked for this far back, for PostgreSQL gives out ids a moment before their events can be seen."""
 _FOLLOW_EVERY_S = 0.5
-_DataOption = Annotated[
+DataOption = Annotated[
     Path | None, typer.Option("--data", envvar="OPENCEN_DATA", help="The server's data directory. Default: the user's.")
 ]
-_DatabaseOption = Annotated[
+DatabaseOption = Annotated[
     str | None, typer.Option("--database", envvar="OPENCEN_DATABASE", help="postgresql://… instead of SQLite.")
 ]
 
@@ -106,14 +106,21 @@ def _short(value: dict[str, Any] | None) -> str:
 
 
 @contextmanager
-def _opened(data: Path | None, database: str | None) -> Iterator[Context]:
+def opened(data: Path | None, database: str | None) -> Iterator[Context]:
+    """The services over a database, for a command that does not ask the server."""
     from opencen.serve import open_context
 
     directory = data or default_data()
     if database is None and not (directory / "opencen.db").exists():
         err.print(f"error there is no database in {directory}; --data says where it is", style="red", highlight=False)
         raise typer.Exit(2)
-    context, _ = open_context(directory, database)
+    from opencen.services.vault import SecretsKeyError
+
+    try:
+        context, _ = open_context(directory, database)
+    except SecretsKeyError as error:
+        err.print(f"error {error}", style="red", highlight=False)
+        raise typer.Exit(1) from error
     try:
         yield context
     finally:
@@ -122,8 +129,8 @@ def _opened(data: Path | None, database: str | None) -> Iterator[Context]:
 
 @app.command("verify")
 def verify(
-    data: _DataOption = None,
-    database: _DatabaseOption = None,
+    data: DataOption = None,
+    database: DatabaseOption = None,
     head: Annotated[
         str | None, typer.Option(help="A head (NUMBER:HASH) written down earlier: it must still be in the chain.")
     ] = None,
@@ -135,7 +142,7 @@ def verify(
     """
     from opencen.services import audit_seals
 
-    with _opened(data, database) as context, context.database.read() as tx:
+    with opened(data, database) as context, context.database.read() as tx:
         found = list(audit_seals.amiss(tx, context.vault, head))
         chain = audit_seals.chain_of(tx)
     for sentence in found:
@@ -147,10 +154,10 @@ def verify(
 
 
 @app.command("export")
-def export(data: _DataOption = None, database: _DatabaseOption = None) -> None:
+def export(data: DataOption = None, database: DatabaseOption = None) -> None:
     """Print the log of all accounts as lines of JSON: each event as it was hashed, each seal after what it covers."""
     from opencen.services import audit_seals
 
-    with _opened(data, database) as context, context.database.read() as tx:
+    with opened(data, database) as context, context.database.read() as tx:
         for line in audit_seals.export(tx):
             typer.echo(line)

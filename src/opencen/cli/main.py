@@ -16,6 +16,7 @@ from opencen.cli import (
     networks,
     packages,
     plans,
+    secrets,
     serving,
     tls,
     up,
@@ -63,6 +64,7 @@ app.add_typer(capacity.app, name="capacity")
 app.add_typer(connections.app, name="connection")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(lab.app, name="lab")
+app.add_typer(secrets.app, name="secrets")
 app.add_typer(tls.app, name="tls")
 
 

@@ -80,6 +80,7 @@ def serve(
     from opencen.domain.errors import UnavailableError
     from opencen.serve import Address, AddressError, open_context, run
     from opencen.services.identities import WrongKeyError
+    from opencen.services.vault import SecretsKeyError
     from opencen.store.database import SchemaTooNewError
     from opencen.tls import TlsError
 
@@ -96,7 +97,15 @@ def serve(
             )
         err.print(f"listening on {', '.join(map(str, addresses))}", highlight=False)
         run(addresses, context, tls=tls, trusted_proxies=trusted_proxy or ())
-    except (AddressError, SchemaTooNewError, TlsError, UnavailableError, ValueError, WrongKeyError) as error:
+    except (
+        AddressError,
+        SchemaTooNewError,
+        SecretsKeyError,
+        TlsError,
+        UnavailableError,
+        ValueError,
+        WrongKeyError,
+    ) as error:
         err.print(f"error {error}", style="red", highlight=False)
         raise typer.Exit(1) from error
 
