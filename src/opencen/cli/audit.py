@@ -114,11 +114,12 @@ def opened(data: Path | None, database: str | None) -> Iterator[Context]:
     if database is None and not (directory / "opencen.db").exists():
         err.print(f"error there is no database in {directory}; --data says where it is", style="red", highlight=False)
         raise typer.Exit(2)
+    from opencen.services.identities import WrongKeyError
     from opencen.services.vault import SecretsKeyError
 
     try:
         context, _ = open_context(directory, database)
-    except SecretsKeyError as error:
+    except (SecretsKeyError, WrongKeyError) as error:
         err.print(f"error {error}", style="red", highlight=False)
         raise typer.Exit(1) from error
     try:
