@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 from joined import join_over_http
@@ -16,19 +17,56 @@ class FakeGateway:
         credential = join_over_http(admin, region_id, f"fake-{region_id}")
         self.id = credential.identifier
         self.region_id = region_id
+        self.credential = credential
         self.client = Client(server, credential)
         self.endpoint = endpoint
         self.applied_revision = 0
         self.instances: dict[str, dict[str, Any]] = {}
+        self.state: dict[str, Any] = {"standby": False, "epoch": ""}
+        self.host_id: str | None = None
+        self.knows_roles = True
+
+    @classmethod
+    def of(cls, gateway: FakeGateway, host_id: str) -> FakeGateway:
+        """Another host with the same credential."""
+        made = copy(gateway)
+        made.host_id = host_id
+        return made
+
+    def move(self, server: str) -> None:
+        """Ask another server from now on."""
+        self.client = Client(server, self.credential)
 
     def hello(self) -> None:
-        capabilities = {"kernel": "none", "leaf_queue": "bfifo", "encryption": "none"}
-        body = {"agent_version": "0", "endpoint": self.endpoint, "capabilities": capabilities}
+        capabilities = {"kernel": "none", "leaf_queue": "bfifo", "encryption": "none", "source_check": "nftables"}
+        body = {
+            "agent_version": "0",
+            "endpoint": self.endpoint,
+            "capabilities": capabilities,
+            "host_id": self.host_id,
+            "knows_roles": self.knows_roles,
+        }
         self.client.post("/v1/gateway/hello", body)
+
+    def beat(self) -> None:
+        """A heartbeat alone."""
+        self.client.post("/v1/gateway/report", self._said([]))
+
+    def _said(self, instances: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "applied_revision": self.applied_revision,
+            "instances": instances,
+            "epoch": self.state["epoch"] or None,
+            "host_id": self.host_id,
+        }
 
     def fetch(self, wait_s: float = 0) -> dict[str, Any]:
         """Ask for orders; what is told of them is remembered, not yet acknowledged."""
-        state: dict[str, Any] = self.client.get("/v1/gateway/state", after=self.applied_revision, wait_s=wait_s)
+        more = {} if self.host_id is None else {"host_id": self.host_id}
+        state: dict[str, Any] = self.client.get(
+            "/v1/gateway/state", after=self.applied_revision, wait_s=wait_s, epoch=self.state["epoch"], **more
+        )
+        self.state = state
         if state["full"]:
             self.instances = {}
         for instance in state["instances"]:
@@ -56,7 +94,9 @@ class FakeGateway:
                 "links": [
                     {
                         "peer_region_id": link["peer_region_id"],
-                        "in_kernel_bps": None if link["peer_endpoint"] is None else link["rate_bps"],
+                        "in_kernel_bps": None
+                        if link["peer_endpoint"] is None or self.state["standby"]
+                        else link["rate_bps"],
                         "error": error,
                         "measured_bps": measured_bps(link["peer_region_id"], link["rate_bps"]),
                     }
@@ -65,8 +105,7 @@ class FakeGateway:
             }
             for instance in self.instances.values()
         ]
-        body = {"applied_revision": self.applied_revision, "instances": instances}
-        return dict(self.client.post("/v1/gateway/report", body))
+        return dict(self.client.post("/v1/gateway/report", self._said(instances)))
 
     def obey(self) -> None:
         """Fetch and acknowledge."""

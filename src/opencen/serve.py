@@ -37,6 +37,7 @@ from opencen.pinning import AUTHORITY_PATH
 from opencen.services import audit_seals, following, gateways, identities, plans
 from opencen.services.context import Context
 from opencen.services.duties import Duty, Leader
+from opencen.services.pairs import Arbiter, begin_epoch
 from opencen.services.vault import Vault
 from opencen.store.database import Database
 
@@ -240,9 +241,12 @@ def make_app(context: Context, *, with_console: bool = False) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         stop = threading.Event()
+        await to_thread.run_sync(begin_epoch, context)
         if not context.database.is_sqlite:
             threading.Thread(target=_follow_other_servers, args=(context, stop), daemon=True).start()
-        leader = Leader(context, DUTIES, observe=metrics.observe_duty)
+        leader = Leader(
+            context, (*DUTIES, Duty("gateway failover", every_s=0.25, work=Arbiter())), observe=metrics.observe_duty
+        )
         metrics.duties_leader.set_function(lambda: float(leader.leading))
         leader.start()
         yield

@@ -20,7 +20,18 @@ from opencen.domain.bandwidth import MBPS
 from opencen.domain.errors import ConflictError, NotFoundError
 from opencen.domain.nouns import Actor, Role
 from opencen.domain.wanted import KernelInstance, KernelLink
-from opencen.services import attachments, check, connections, gateways, identities, instances, networks, packages, views
+from opencen.services import (
+    attachments,
+    check,
+    connections,
+    gateways,
+    identities,
+    instances,
+    networks,
+    packages,
+    pairs,
+    views,
+)
 from opencen.services.context import Context
 from opencen.services.vault import Vault
 from opencen.store import connections as connection_rows
@@ -31,16 +42,25 @@ from opencen.store.database import Database
 from opencen.store.records import Page
 
 WEST, HANGZHOU, SHANGHAI = REGIONS = ("us-west-1", "cn-hangzhou", "cn-shanghai")
+PARTNER = "the second gateway of us-west-1"
+GATEWAYS = (*REGIONS, PARTNER)
 PACKAGE_MBPS = 20
 regions = st.sampled_from(REGIONS)
+kernels = st.sampled_from(GATEWAYS)
 chinese = st.sampled_from((HANGZHOU, SHANGHAI))
 
 
 @dataclass
 class Kernel:
-    """A gateway's: what it sends into each link, out of which package it was told so, and reports on their way."""
+    """A gateway's: what it sends into each link, out of which package it was told so, and reports on their way.
+
+    It takes from a peer region only what comes from the endpoint that it was told, and as a standby sends nothing.
+    """
 
     row: gateway_rows.GatewayRow
+    endpoint: str
+    is_active: bool = False
+    takes_from: dict[tuple[str, str], str | None] = field(default_factory=dict)
     followed: int = 0
     revisions: dict[str, int] = field(default_factory=dict)
     rates: dict[links.Key, tuple[int, str | None]] = field(default_factory=dict)
@@ -69,12 +89,20 @@ class Wire:
         self.context, self.actor = context, actor
         self.kernels: dict[str, Kernel] = {}
         self.networks: dict[str, str] = {}
-        for number, region_id in enumerate(REGIONS, 1):
+        for number, name in enumerate(GATEWAYS, 1):
+            region_id = WEST if name == PARTNER else name
             row = join(context, actor, region_id)
             gateways.hello(
-                context, row, endpoint=f"192.0.2.{number}", agent_version="0", capabilities={}, declared_networks=[]
+                context,
+                row,
+                endpoint=f"192.0.2.{number}",
+                agent_version="0",
+                capabilities={"source_check": "nftables"},
+                declared_networks=[],
             )
-            self.kernels[region_id] = Kernel(row)
+            self.kernels[name] = Kernel(row, f"192.0.2.{number}")
+            if name == PARTNER:
+                continue
             network = networks.create(context, actor, region_id=region_id, cidr_blocks=[f"10.{number}.0.0/16"])
             self.networks[region_id] = network.id
         self.packages = [
@@ -126,11 +154,26 @@ class Wire:
         self.unbind()
         packages.bind(self.context, self.actor, self.packages[package], self.cen_id)
 
-    def follow(self, region_id: str) -> None:
+    def promote(self, name: str) -> None:
+        """An operator, or the arbiter, makes this gateway the active one."""
+        with self.context.change(self.actor, "gateway.promote", name) as work:
+            work.revision()
+            row, former = (
+                gateway_rows.find(work.tx, self.kernels[item].row.id)
+                for item in (name, WEST if name == PARTNER else PARTNER)
+            )
+            assert row is not None
+            assert former is not None
+            if not row.is_active:
+                pairs.take_over(work, row, former)
+
+    def follow(self, name: str) -> None:
         """The gateway asks for its orders, carries them out, and sends off its report."""
-        kernel = self.kernels[region_id]
+        kernel = self.kernels[name]
+        region_id = kernel.row.region_id
         state = gateways.wanted_state(self.context, kernel.row, kernel.followed)
         kernel.followed = state.revision
+        kernel.is_active = state.place.is_active
         for instance in state.instances:
             kernel.revisions[instance.cen_id] = instance.revision
             self._forget(kernel, instance.cen_id)
@@ -139,6 +182,7 @@ class Wire:
                 with self.context.database.read() as tx:
                     package_id = links.find_many(tx, [key])[key].package_id
                 kernel.rates[key] = (link.granted_bps, package_id)
+                kernel.takes_from[instance.cen_id, link.peer_region_id] = link.peer_endpoint
         gone = [self._gone(kernel, cen_id, state.revision) for cen_id in state.removed_cen_ids]
         kernel.on_the_way.append([*self._all(kernel), *gone])
 
@@ -156,16 +200,16 @@ class Wire:
         found = []
         for cen_id, revision in kernel.revisions.items():
             there = tuple(
-                KernelLink(key[2] if key[1] == kernel.row.region_id else key[1], rate_bps or 1000, None)
+                KernelLink(_peer(key, kernel), (rate_bps or 1000) if kernel.is_active else None, None)
                 for key, (rate_bps, _) in kernel.rates.items()
                 if key[0] == cen_id
             )
             found.append(KernelInstance(cen_id, revision, False, there, {}, {}))
         return found
 
-    def deliver(self, region_id: str, which: int, *, again: bool = False) -> None:
+    def deliver(self, name: str, which: int, *, again: bool = False) -> None:
         """One of the reports on their way arrives, not always the oldest."""
-        kernel = self.kernels[region_id]
+        kernel = self.kernels[name]
         if not kernel.on_the_way:
             return
         at = which % len(kernel.on_the_way)
@@ -175,25 +219,46 @@ class Wire:
     def settle(self) -> None:
         """Everybody follows and everything arrives, until nothing changes any more."""
         for _ in range(6):
-            for region_id, kernel in self.kernels.items():
-                self.follow(region_id)
+            for name, kernel in self.kernels.items():
+                self.follow(name)
                 while kernel.on_the_way:
-                    self.deliver(region_id, 0)
+                    self.deliver(name, 0)
 
     def on_wire_mbps(self) -> dict[str | None, float]:
-        """By package, what kernels send out of it: of each link the faster direction."""
-        rates: dict[tuple[links.Key, str | None], int] = {}
+        """By package, what passes out of it: of each link the faster direction, of a region all its gateways."""
+        rates: dict[tuple[links.Key, str | None], dict[str, int]] = {}
         for kernel in self.kernels.values():
             for key, (rate_bps, package_id) in kernel.rates.items():
-                rates[key, package_id] = max(rate_bps, rates.get((key, package_id), 0))
+                if self._passes(kernel, key):
+                    sent = rates.setdefault((key, package_id), defaultdict(int))
+                    sent[kernel.row.region_id] += rate_bps
         sums: dict[str | None, float] = defaultdict(float)
-        for (_, package_id), rate_bps in rates.items():
-            sums[package_id] += rate_bps / MBPS
+        for (_, package_id), sent in rates.items():
+            sums[package_id] += max(sent.values()) / MBPS
         return sums
 
+    def _passes(self, kernel: Kernel, key: links.Key) -> bool:
+        """Whether the gateway sends into the link, and one at its other end takes it."""
+        peer_id = _peer(key, kernel)
+        others = [other for other in self.kernels.values() if other.row.region_id == peer_id and other.is_active]
+        return kernel.is_active and any(
+            other.takes_from.get((key[0], kernel.row.region_id)) == kernel.endpoint for other in others
+        )
+
     def sent_mbps(self, region_id: str) -> float:
-        """What the kernel of us-west-1 sends to a region, of whatever instance."""
-        return sum(rate for key, (rate, _) in self.kernels[WEST].rates.items() if region_id in key) / MBPS
+        """What us-west-1 sends to a region, of whatever instance."""
+        rates = [
+            rate_bps
+            for kernel in self.kernels.values()
+            if kernel.row.region_id == WEST
+            for key, (rate_bps, _) in kernel.rates.items()
+            if region_id in key and self._passes(kernel, key)
+        ]
+        return sum(rates) / MBPS
+
+
+def _peer(key: links.Key, kernel: Kernel) -> str:
+    return key[2] if key[1] == kernel.row.region_id else key[1]
 
 
 class WireMachine(RuleBasedStateMachine):
@@ -229,17 +294,21 @@ class WireMachine(RuleBasedStateMachine):
         self.wire.end()
         self.wire.begin(package)
 
-    @rule(region_id=regions)
-    def follow(self, region_id: str) -> None:
-        self.wire.follow(region_id)
+    @rule(name=kernels)
+    def follow(self, name: str) -> None:
+        self.wire.follow(name)
 
-    @rule(region_id=regions, which=st.integers(0, 5))
-    def deliver(self, region_id: str, which: int) -> None:
-        self.wire.deliver(region_id, which)
+    @rule(name=kernels, which=st.integers(0, 5))
+    def deliver(self, name: str, which: int) -> None:
+        self.wire.deliver(name, which)
 
-    @rule(region_id=regions, which=st.integers(0, 5))
-    def deliver_twice(self, region_id: str, which: int) -> None:
-        self.wire.deliver(region_id, which, again=True)
+    @rule(name=kernels, which=st.integers(0, 5))
+    def deliver_twice(self, name: str, which: int) -> None:
+        self.wire.deliver(name, which, again=True)
+
+    @rule(name=st.sampled_from((WEST, PARTNER)))
+    def promote(self, name: str) -> None:
+        self.wire.promote(name)
 
     @rule()
     def settle(self) -> None:
@@ -330,6 +399,45 @@ def test_what_gateways_still_send_counts_against_the_package_that_it_came_out_of
     assert wire.sent_mbps(SHANGHAI) == 0, "cn-hangzhou still sends 20 Mbit/s out of the first package"
     wire.settle()
     assert wire.sent_mbps(SHANGHAI) == 20
+
+
+def test_a_promoted_gateway_gets_its_rate_once_the_other_end_takes_nothing_from_the_former_one(wire: Wire) -> None:
+    wire.set(HANGZHOU, 20)
+    wire.settle()
+    wire.promote(PARTNER)
+    wire.follow(PARTNER)
+    wire.deliver(PARTNER, 0)
+    assert wire.kernels[PARTNER].rates == {key: (0, package) for key, (_, package) in wire.kernels[WEST].rates.items()}
+    view = views.get(wire.context, wire.actor, wire.cen_id, WEST, HANGZHOU)
+    former = wire.kernels[WEST].row.id
+    assert any(f"{former} of us-west-1, which was the active one, may still send 20" in item for item in view.reasons)
+    wire.follow(HANGZHOU)
+    wire.deliver(HANGZHOU, 0)
+    wire.follow(PARTNER)
+    assert wire.sent_mbps(HANGZHOU) == 20, "the former one has heard nothing, and counts no more"
+    assert wire.kernels[WEST].is_active
+    wire.settle()
+    assert (wire.kernels[WEST].is_active, wire.sent_mbps(HANGZHOU)) == (False, 20)
+
+
+def test_a_peer_that_takes_packets_from_any_address_frees_nothing(wire: Wire) -> None:
+    hangzhou = wire.kernels[HANGZHOU]
+    gateways.hello(
+        wire.context, hangzhou.row, endpoint="192.0.2.2", agent_version="0", capabilities={}, declared_networks=[]
+    )
+    wire.set(HANGZHOU, 20)
+    with wire.context.database.read() as tx:
+        row = gateway_rows.find(tx, hangzhou.row.id)
+    assert row is not None
+    hangzhou.row = row
+    wire.settle()
+    wire.promote(PARTNER)
+    for name in (HANGZHOU, PARTNER, HANGZHOU, PARTNER):
+        wire.follow(name)
+        wire.deliver(name, 0)
+    assert {rate for rate, _ in wire.kernels[PARTNER].rates.values()} == {0}
+    wire.settle()
+    assert wire.sent_mbps(HANGZHOU) == 20, "the former one has said that its tunnels are down"
 
 
 def test_removing_a_gateway_ends_what_it_held_of_a_deleted_instance(wire: Wire) -> None:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from conftest import administrator
-from joined import join_with
+from joined import join, join_with
 from opencen.changes.feed import ChangeFeed
 from opencen.domain.errors import GatewayExistsError, NetworkAttachedError, RegionWithoutNetworkError
 from opencen.domain.nouns import Actor
@@ -156,19 +156,20 @@ def test_a_gateway_that_joins_while_networks_are_attached_has_a_side_of_each_lin
         assert [side.gateway_id for side in links.sides_of(tx, [key])[key]] == [gateway.id]
 
 
-def test_a_second_gateway_of_a_region_is_refused_also_when_both_come_at_once(
+def test_a_third_gateway_of_a_region_is_refused_also_when_two_come_at_once(
     context: Context, admin: Actor, other: ThreadPoolExecutor
 ) -> None:
+    join(context, admin, "us-west-1")
     token = joining.create_token(context, admin, region_id="us-west-1", lifetime_s=600)
     with context.database.write() as tx:
         control.next_revision(tx)
         row = gateway_rows.GatewayRow(
-            "gw-first", "us-west-1", admin.account_id, "", b"", context.clock(), None, None, {}, []
+            "gw-second", "us-west-1", admin.account_id, "", b"", context.clock(), None, None, {}, [], role="standby"
         )
         gateway_rows.add(tx, row)
         registering = other.submit(join_with, context, *token)
         _wait_until_blocked(context, registering)
-    with pytest.raises(GatewayExistsError, match="gw-first"):
+    with pytest.raises(GatewayExistsError, match="gw-second"):
         registering.result(_PATIENCE_S)
 
 

@@ -21,7 +21,8 @@
     │   ├── OverlappingNetworksError networks of one instance must not overlap
     │   ├── OverlappingVSwitchesError vSwitches of one network must not overlap
     │   ├── VSwitchesExistError      the network still has vSwitches
-    │   ├── GatewayExistsError       the region has a gateway already
+    │   ├── GatewayExistsError       the region has two gateways already
+    │   ├── GatewayInUseError        two hosts use one gateway's credential
     │   ├── AlreadyConnectedError    the pair of regions has a connection already
     │   ├── RouterExistsError        the region has a transit router already
     │   ├── RouterInUseError         the transit router still has networks or connections
@@ -242,9 +243,15 @@ class VSwitchesExistError(ConflictError):
 
 
 class GatewayExistsError(ConflictError):
-    """The region has a gateway already."""
+    """The region has two gateways already."""
 
     code = "GatewayExists"
+
+
+class GatewayInUseError(ConflictError):
+    """Another host is this gateway: one credential on two hosts."""
+
+    code = "GatewayInUse"
 
 
 class AlreadyConnectedError(ConflictError):

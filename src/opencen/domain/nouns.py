@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 
 class Role(StrEnum):
@@ -234,6 +235,12 @@ class Gateway:
     """When its present credential was first used; None when that was before such times were kept."""
     rotation_wanted: bool = False
     """An operator has asked it for a new credential, which it has not made yet."""
+    role: Literal["active", "standby"] = "active"
+    """active, or standby: it passes nothing while the region's active gateway is alive."""
+    preferred: bool = False
+    """It takes over again by itself whenever it is back for a while."""
+    trouble: str | None = None
+    """What an operator has to look at, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ ADMINISTRATORS_ONLY = frozenset(
         "capacity.withdraw",
         "check.run",
         "gateway.ask_rotation",
+        "gateway.promote",
         "gateway.release",
         "gateway.remove",
         "join_token.create",

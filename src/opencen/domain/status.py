@@ -37,7 +37,10 @@ class Enforcement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One end of a connection: the region's gateway and what its kernel has (`in_kernel_bps` None: no tunnel)."""
+    """One end of a connection: the region's active gateway and what its kernel has (`in_kernel_bps` None: no tunnel).
+
+    A standby gateway passes nothing, so nobody waits for it.
+    """
 
     region_id: str
     has_network: bool
@@ -47,6 +50,8 @@ class Side:
     acknowledged: bool = False
     """The gateway has reported on the latest change of this link."""
     error: str | None = None
+    former: str | None = None
+    """Why the gateway, which has just become the active one, waits for its rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,8 @@ def connection_verdict(
 def _pending(side: Side, wanted_bps: int) -> list[str]:
     if side.error:
         return [f"gateway {side.gateway_id} of {side.region_id}: {side.error}"]
+    if side.former:
+        return [side.former]
     if side.in_kernel_bps == wanted_bps and side.acknowledged:
         return []
     return [f"gateway {side.gateway_id} of {side.region_id} has not acknowledged yet"]

@@ -31,14 +31,44 @@ class WantedInstance:
     links: tuple[WantedLink, ...]
 
 
+UNKNOWN_REVISION = -1
+"""What a gateway says of its kernel without having been told anything by this control plane."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a gateway has: `revision`, as it was told in `epoch`."""
+
+    epoch: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A gateway's place in its region. A standby prepares all, and passes nothing.
+
+    `since` is the revision of the latest change of places; `partner_key` is shared with its partner, None: it has none.
+    """
+
+    is_active: bool
+    since: int
+    partner_key: bytes | None
+
+
 @dataclass(frozen=True, slots=True)
 class WantedState:
-    """As of `revision`; `full`: what is not listed is not carried."""
+    """As of `revision` in `epoch`; `full`: what is not listed is not carried.
+
+    Unless it `continues`, what the gateway holds is no part of this control plane's history.
+    """
 
     revision: int
     full: bool
     instances: tuple[WantedInstance, ...]
     removed_cen_ids: tuple[str, ...]
+    epoch: str
+    continues: bool
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ def search(
     with context.database.read() as tx:
         instance_service.require(tx, actor, cen_id)
         found = networks.attached_page(tx, cen_id, page, region_id=region_id, network_id=network_id)
-        by_region = gateways.by_region(tx, {attachment.region_id for attachment in found.items})
+        by_region = gateways.active_by_region(tx, {attachment.region_id for attachment in found.items})
     with context.database.volatile() as tx:
         presences = gateways.presences(tx, [gateway.id for gateway in by_region.values()])
     items = []

@@ -7,27 +7,38 @@ waited for, so that each link has a side for each gateway, and peers hear of eac
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from ipaddress import ip_address
 
-from opencen.domain.errors import ConflictError, GatewayExistsError, InvalidValueError, NotFoundError
+from opencen.domain.errors import (
+    ConflictError,
+    GatewayExistsError,
+    GatewayInUseError,
+    InvalidValueError,
+    NotFoundError,
+)
+from opencen.domain.failover import MOST_GATEWAYS
 from opencen.domain.names import checked_name
-from opencen.domain.nouns import Actor, Gateway, Role
-from opencen.domain.status import Liveness, liveness
+from opencen.domain.nouns import Actor, Gateway
+from opencen.domain.status import LIVE_WITHIN, WAITED_FOR_WITHIN, Liveness, liveness
 from opencen.domain.wanted import (
+    UNKNOWN_REVISION,
+    Held,
     KernelInstance,
     KernelLink,
+    Place,
     WantedInstance,
     WantedLink,
     WantedNetwork,
     WantedState,
     counted_bps,
 )
-from opencen.services import grants
+from opencen.services import grants, pairs
 from opencen.services.context import Context, Work
-from opencen.services.identities import GATEWAY_USERNAME
-from opencen.store import control, gateways, links, networks, packages, regions, remainders, routes
+from opencen.store import control, epochs, gateways, links, packages, regions, remainders, routes
 from opencen.store.database import Transaction
-from opencen.store.gateways import GatewayRow, Presence
+from opencen.store.gateways import GatewayRow, Heartbeat, Presence
+from opencen.store.links import ACTIVE, STANDBY
 
 _CHUNK = 500
 
@@ -39,13 +50,14 @@ def enlist(
     work.revision()
     if region_id not in regions.areas_of(work.tx, [region_id]):
         raise InvalidValueError(f"there is no region {region_id!r}", field="region_id", value=region_id)
-    present = gateways.by_region(work.tx, [region_id]).get(region_id)
-    if present is not None:
+    present = gateways.of_region(work.tx, region_id)
+    if len(present) >= MOST_GATEWAYS:
         raise GatewayExistsError(
-            f"region {region_id} has gateway {present.id} already; a region has one gateway",
+            f"region {region_id} has gateways {' and '.join(row.id for row in present)} already; "
+            "a region has an active and a standby gateway, not more",
             field="region_id",
             region_id=region_id,
-            gateway_id=present.id,
+            gateway_id=present[0].id,
         )
     row = GatewayRow(
         id=gateway_id,
@@ -59,10 +71,13 @@ def enlist(
         capabilities={},
         declared_networks=[],
         credential_since=work.now,
+        role=STANDBY if present else ACTIVE,
+        role_since=work.revision(),
     )
     gateways.add(work.tx, row)
     touching = links.touching_region(work.tx, region_id)
     links.add_sides(work.tx, [(link.key, region_id, gateway_id) for link in touching])
+    pairs.touch_peers(work, region_id)  # its partner, if it has one, is to say twice a second that it is alive
 
 
 def remove(context: Context, actor: Actor, gateway_id: str) -> None:
@@ -72,7 +87,7 @@ def remove(context: Context, actor: Actor, gateway_id: str) -> None:
 
 def leave(context: Context, row: GatewayRow) -> None:
     """The gateway's host ceases to be one, and says so itself."""
-    _remove(context, as_actor(row), row.id, "gateway.leave")
+    _remove(context, pairs.as_actor(row), row.id, "gateway.leave")
 
 
 def _remove(context: Context, actor: Actor, gateway_id: str, action: str) -> None:
@@ -82,7 +97,10 @@ def _remove(context: Context, actor: Actor, gateway_id: str, action: str) -> Non
         package_ids = _release(work.tx, gateway_id)
         links.remove_sides(work.tx, gateway_id)
         gateways.remove(work.tx, gateway_id)
-        _touch_peers(work, row.region_id)
+        remaining = gateways.of_region(work.tx, row.region_id)
+        if row.is_active and remaining:
+            pairs.take_over(work, remaining[0], row)
+        pairs.touch_peers(work, row.region_id)
         _settle_all(work, package_ids)
         work.tell({"gateway_id": gateway_id, "region_id": row.region_id}, None)
     with context.database.volatile() as tx:
@@ -100,7 +118,9 @@ def release(context: Context, actor: Actor, gateway_id: str) -> None:
             raise ConflictError(
                 f"gateway {gateway_id} of {row.region_id} is alive: it says itself what it holds", gateway_id=gateway_id
             )
+        held = [] if row.is_active else links.held_by(work.tx, gateway_id)
         package_ids = _release(work.tx, gateway_id)
+        pairs.complete(work, held)
         _settle_all(work, package_ids)
         work.tell({"gateway_id": gateway_id, "package_ids": package_ids}, None)
 
@@ -146,7 +166,18 @@ def _gateway(row: GatewayRow, presence: Presence | None, wanted_revision: int) -
         declared_networks=tuple((item["network"], item["interface"]) for item in row.declared_networks),
         credential_since=row.credential_since,
         rotation_wanted=row.rotation_wanted,
+        role="active" if row.is_active else "standby",
+        preferred=row.preferred,
+        trouble=_trouble(presence),
     )
+
+
+def _trouble(presence: Presence | None) -> str | None:
+    if presence is None:
+        return None
+    if presence.other_host_at is not None:
+        return f"another host used its credential, last at {presence.other_host_at.isoformat(timespec='seconds')}"
+    return presence.trouble
 
 
 def _require(tx: Transaction, gateway_id: str) -> GatewayRow:
@@ -163,16 +194,6 @@ def _settle_all(work: Work, package_ids: list[str]) -> None:
             grants.settle(work, package_id, bandwidth_mbps)
 
 
-def _touch_peers(work: Work, region_id: str) -> None:
-    for cen_id in control.instances_of_region(work.tx, region_id):
-        work.touch(cen_id, networks.attached_regions(work.tx, cen_id))
-
-
-def as_actor(row: GatewayRow) -> Actor:
-    """The gateway itself, as one who acts."""
-    return Actor(row.account_id, row.id, GATEWAY_USERNAME, Role.OPERATOR)
-
-
 def hello(
     context: Context,
     row: GatewayRow,
@@ -181,11 +202,21 @@ def hello(
     agent_version: str,
     capabilities: dict[str, str],
     declared_networks: list[dict[str, str]],
+    host_id: str | None = None,
+    knows_roles: bool = True,
 ) -> None:
     """A gateway has started, or was out of touch. Its peers are told when its endpoint is another than before.
 
-    Raises InvalidValueError when `endpoint` is no address of a host.
+    Raises InvalidValueError when `endpoint` is no address of a host, GatewayInUseError when another host is this
+    gateway now, and ConflictError for a standby whose agent does not know that there are such.
     """
+    if not row.is_active and not knows_roles:
+        raise ConflictError(
+            f"gateway {row.id} is the standby of {row.region_id}, and agent {agent_version} would carry traffic beside "
+            "the active one: install a newer agent on it",
+            gateway_id=row.id,
+        )
+    _note_heard(context, row, host_id)
     now = replace(
         row,
         endpoint=endpoint,
@@ -195,7 +226,7 @@ def hello(
     )
     if now == row:
         return
-    with context.change(as_actor(row), "gateway.hello", row.id) as work:
+    with context.change(pairs.as_actor(row), "gateway.hello", row.id) as work:
         work.revision()
         _check_endpoint(endpoint)
         gateways.introduce(
@@ -207,7 +238,7 @@ def hello(
             declared_networks=declared_networks,
         )
         if endpoint != row.endpoint:
-            _touch_peers(work, row.region_id)
+            pairs.touch_peers(work, row.region_id)
         work.tell(_introduction(row), _introduction(now))
 
 
@@ -234,19 +265,29 @@ def _introduction(row: GatewayRow) -> dict[str, object]:
     }
 
 
-def wanted_state(context: Context, row: GatewayRow, after: int) -> WantedState:
-    """What the gateway should carry: everything for `after` 0, else what changed since that revision."""
+def wanted_state(context: Context, row: GatewayRow, after: int, held: Held | None = None) -> WantedState:
+    """What the gateway should carry: everything for `after` 0, else what changed since that revision.
+
+    Everything also when what it has `held` is no part of this control plane's history.
+    """
     with context.database.read() as tx:
         current = control.current_revision(tx)  # before what changed is read: nothing up to here can be missed
+        row = _require(tx, row.id)
+        continues = held is None or epochs.includes(tx, held.epoch, max(held.revision, after))
+        after = after if continues else 0
         changed = control.changed_instances(tx, row.region_id, after)
         revision = max([current, *(at for _, at, _ in changed)])
         present = [(cen_id, at) for cen_id, at, is_present in changed if is_present]
-        endpoints = {gateway.region_id: gateway.endpoint for gateway in gateways.find_all(tx)}
+        everyone = gateways.find_all(tx)
+        endpoints = {gateway.region_id: gateway.endpoint for gateway in everyone if gateway.is_active}
         instances: list[WantedInstance] = []
         for start in range(0, len(present), _CHUNK):
             instances += _wanted_instances(tx, row.region_id, dict(present[start : start + _CHUNK]), endpoints)
+        epoch = epochs.current(tx)
     removed = tuple(cen_id for cen_id, _, is_present in changed if not is_present)
-    return WantedState(revision, after == 0, tuple(instances), removed)
+    partner = next((item for item in everyone if item.region_id == row.region_id and item.id != row.id), None)
+    place = Place(row.is_active, row.role_since, None if partner is None else context.vault.derived(row.region_id))
+    return WantedState(revision, after == 0, tuple(instances), removed, epoch, continues, place)
 
 
 def _wanted_instances(
@@ -260,12 +301,19 @@ def _wanted_instances(
         if network.region_id == region_id:
             local[network.cen_id].append(WantedNetwork(network.network_id, network.network_name, network.cidr_blocks))
     wanted: dict[str, list[WantedLink]] = {cen_id: [] for cen_id in revisions}
+    waiting = links.held_by_standbys(tx, list(revisions), region_id)  # the former active gateway may still send
     for link in links.of_instances(tx, list(revisions), region_id):
         peer_id = link.region_b_id if link.region_a_id == region_id else link.region_a_id
         remote = published.get((link.cen_id, peer_id))
         if remote is not None and local[link.cen_id]:
             wanted[link.cen_id].append(
-                WantedLink(peer_id, link.vni, endpoints.get(peer_id), tuple(sorted(remote)), link.granted_bps)
+                WantedLink(
+                    peer_id,
+                    link.vni,
+                    endpoints.get(peer_id),
+                    tuple(sorted(remote)),
+                    0 if link.key in waiting else link.granted_bps,
+                )
             )
     return [
         WantedInstance(cen_id, revision, tuple(local[cen_id]), tuple(wanted[cen_id]))
@@ -274,21 +322,51 @@ def _wanted_instances(
 
 
 def report(
-    context: Context, row: GatewayRow, *, applied_revision: int, repairs: int, instances: list[KernelInstance]
+    context: Context,
+    row: GatewayRow,
+    *,
+    applied_revision: int,
+    repairs: int,
+    instances: list[KernelInstance],
+    epoch: str | None = None,
+    host_id: str | None = None,
 ) -> int:
-    """Keep what a gateway says its kernel has; grant what this frees. The revision at which it should be."""
-    _keep_presence(context, row, applied_revision, repairs, instances)
+    """Keep what a gateway says its kernel has; grant what this frees. The revision at which it should be.
+
+    What it says of revisions that are no part of this control plane's history acknowledges nothing: such a gateway was
+    told it by a later copy of the database than this one. Raises GatewayInUseError when another host is this gateway.
+    """
+    with context.database.read() as tx:
+        foreign = not _is_of_this_history(tx, epoch, applied_revision, instances)
+    trouble = None
+    if foreign:
+        trouble = (
+            f"it holds revision {applied_revision} of another history of this control plane, and keeps it: run "
+            "opencen gateway accept-revision on its host"
+        )
+        applied_revision = 0
+        instances = [replace(instance, revision=UNKNOWN_REVISION) for instance in instances]
+    _note_heard(context, row, host_id, trouble)
+    if instances:
+        _keep_presence(context, row, applied_revision, repairs, instances)
     with context.database.read() as tx:
         news = _news(tx, row, instances)
         if not news and not _drained(tx, row, instances):
             return control.region_revision(tx, row.region_id)
-    with context.change(as_actor(row), "gateway.report", row.id, audited=False) as work:
+    with context.change(pairs.as_actor(row), "gateway.report", row.id, audited=False) as work:
         work.revision()
         package_ids = set()
-        for side, package_id in _news(work.tx, row, instances):
+        row = _require(work.tx, row.id)
+        held_before = set() if row.is_active else set(links.held_by(work.tx, row.id))
+        news = _news(work.tx, row, instances)
+        for side, package_id in news:
             links.acknowledge(work.tx, side)
             if package_id is not None:
                 package_ids.add(package_id)
+        dropped = {side.key for side, _ in news if side.key in held_before and not side.held_bps}
+        freed = {*pairs.off_the_wire(work, row, [side for side, _ in news]), *dropped}
+        pairs.complete(work, freed)
+        package_ids |= {link.package_id for link in links.find_many(work.tx, sorted(freed)).values() if link.package_id}
         for remainder, held_bps in _drained(work.tx, row, instances):
             remainders.hold(work.tx, remainder, held_bps)
             package_ids.add(remainder.package_id)
@@ -306,7 +384,7 @@ def _news(tx: Transaction, row: GatewayRow, instances: list[KernelInstance]) -> 
         for key, (side, link) in links.sides_of_gateway(tx, row.id, cen_ids).items():
             instance = said[key[0]]
             found = _found_of(instance, key, row.region_id)
-            now = _acknowledged(side, link, instance.revision, found)
+            now = _acknowledged(side, link, instance.revision, found, is_active=row.is_active)
             if now != side:
                 news.append((now, link.package_id))
     return news
@@ -337,15 +415,22 @@ def _found_of(instance: KernelInstance, key: links.Key, region_id: str) -> Kerne
     return next((link for link in instance.links if link.peer_region_id == peer_id), None)
 
 
-def _acknowledged(side: links.LinkSide, link: links.Link, revision: int, found: KernelLink | None) -> links.LinkSide:
+def _acknowledged(
+    side: links.LinkSide, link: links.Link, revision: int, found: KernelLink | None, *, is_active: bool
+) -> links.LinkSide:
     """The side once its kernel was found to have `found` with the orders of `revision`.
 
     An acknowledgement older than the link's latest order does not end what that order may have put into the kernel.
+    A standby is given nothing, so it never comes to hold more than when it was active.
     """
-    if revision < side.acked_revision:
-        return side
     in_kernel_bps = found.in_kernel_bps if found else None
     counted = counted_bps(in_kernel_bps)
+    if revision == UNKNOWN_REVISION:
+        return replace(side, in_kernel_bps=in_kernel_bps, held_bps=max(side.held_bps, counted), acked_revision=0)
+    if revision < side.acked_revision:
+        return side
+    if not is_active:
+        counted = min(side.held_bps, counted)
     covers_latest = revision >= link.revision
     acked_revision = link.revision if covers_latest else side.acked_revision
     return replace(
@@ -355,6 +440,47 @@ def _acknowledged(side: links.LinkSide, link: links.Link, revision: int, found: 
         acked_revision=acked_revision,
         error=found.error if found else None,
     )
+
+
+def _is_of_this_history(
+    tx: Transaction, epoch: str | None, applied_revision: int, instances: list[KernelInstance]
+) -> bool:
+    latest = max([applied_revision, *(instance.revision for instance in instances)])
+    return epochs.includes(tx, epoch, latest) if epoch else latest <= control.current_revision(tx)
+
+
+def check_host(context: Context, row: GatewayRow, host_id: str | None) -> None:
+    """Raises GatewayInUseError when another host, heard lately, is this gateway."""
+    with context.database.volatile() as tx:
+        before = gateways.heartbeats(tx, [row.id]).get(row.id)
+        if before is None or not _is_another(before, host_id, context.clock()):
+            return
+        gateways.save_heartbeat(tx, replace(before, other_host_at=context.clock()))
+    refusal = GatewayInUseError(
+        f"gateway {row.id} is another host, heard {abs(context.clock() - before.at).total_seconds():.0f} s ago: its "
+        "credential must not be used on two. Join this host as a gateway of its own",
+        gateway_id=row.id,
+    )
+    if before.other_host_at is None:  # the first of many: it asks again and again
+        context.record_refusal(pairs.as_actor(row), "gateway.hello", row.id, refusal)
+    raise refusal
+
+
+def _is_another(before: Heartbeat, host_id: str | None, now: datetime) -> bool:
+    known = host_id is not None and before.host_id is not None
+    return known and before.host_id != host_id and abs(now - before.at) <= LIVE_WITHIN
+
+
+def _note_heard(context: Context, row: GatewayRow, host_id: str | None, trouble: str | None = None) -> None:
+    """This gateway is alive. Raises GatewayInUseError."""
+    check_host(context, row, host_id)
+    now = context.clock()
+    with context.database.volatile() as tx:
+        before = gateways.heartbeats(tx, [row.id]).get(row.id)
+        other_at = before.other_host_at if before else None
+        if other_at is not None and abs(now - other_at) > WAITED_FOR_WITHIN:
+            other_at = None
+        gateways.save_heartbeat(tx, Heartbeat(row.id, now, host_id, other_at, trouble))
 
 
 def _keep_presence(

@@ -8,7 +8,7 @@ from opencen.domain.bandwidth import MBPS
 from opencen.domain.following import Follower, make_room
 from opencen.domain.grants import Link, regrant
 from opencen.services.context import Work
-from opencen.store import connections, links, remainders
+from opencen.store import connections, gateways, links, remainders
 from opencen.store.database import Transaction
 
 
@@ -44,7 +44,11 @@ def _make_room(work: Work, package_id: str, bandwidth_mbps: int, present: list[L
 def _on_wire(tx: Transaction, package_id: str) -> list[Link]:
     """The package's links, and what kernels may still hold of links that have left it."""
     found = {link.key: link for link in links.of_package(tx, package_id)}
-    for remainder in remainders.of_package(tx, package_id):
+    left = remainders.of_package(tx, package_id)
+    standbys = gateways.standbys(tx) if left else frozenset()
+    for remainder in sorted(left, key=lambda item: item.gateway_id in standbys):
         link = found.get(remainder.key, Link(remainder.key, wanted_bps=0, granted_bps=0, held_bps=0))
-        found[link.key] = replace(link, held_bps=max(link.held_bps, remainder.held_bps))
+        # what a standby may still send comes on top of what the active gateway of its region sends
+        beside = link.held_bps if remainder.gateway_id in standbys else 0
+        found[link.key] = replace(link, held_bps=max(link.held_bps, beside + remainder.held_bps))
     return list(found.values())

@@ -55,6 +55,10 @@ class Vault:
         self._path = path
         self._read_at_ns = _changed_ns(path)
 
+    def derived(self, label: str) -> bytes:
+        """32 secret bytes for a purpose, the same each time, from which neither the key nor others can be told."""
+        return HKDF(hashes.SHA256(), 32, None, f"opencen partner {label}".encode()).derive(self._keys[0].key)
+
     @classmethod
     def from_file(cls, path: Path) -> Vault:
         """The keys in OPENCEN_SECRETS_KEY, or else in `path`, which is made if missing. Raises SecretsKeyError."""

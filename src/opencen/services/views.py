@@ -62,7 +62,7 @@ class _Facts:
         self.links: dict[links.Key, Link] = links.find_many(tx, keys)
         self.sides: dict[links.Key, list[LinkSide]] = links.sides_of(tx, keys)
         region_ids = {region_id for key in keys for region_id in key[1:]}
-        self.gateways: dict[str, GatewayRow] = gateways.by_region(tx, region_ids) if region_ids else {}
+        self.gateways: dict[str, GatewayRow] = gateways.active_by_region(tx, region_ids) if region_ids else {}
         self.present = {
             (attachment.cen_id, attachment.region_id)
             for attachment in networks.attached(tx, *{item.cen_id for item in items})
@@ -86,7 +86,8 @@ class _Facts:
             gateway = self.gateways.get(region_id)
             presence = presences.get(gateway.id) if gateway else None
             state = Liveness.ABSENT if gateway is None else liveness(presence.seen_at if presence else None, now)
-            row = next((side for side in self.sides.get(key, []) if side.region_id == region_id), None)
+            here = [side for side in self.sides.get(key, []) if side.region_id == region_id]
+            row = next((side for side in here if gateway is not None and side.gateway_id == gateway.id), None)
             sides.append(
                 Side(
                     region_id=region_id,
@@ -95,7 +96,8 @@ class _Facts:
                     liveness=state,
                     in_kernel_bps=row.in_kernel_bps if row else None,
                     acknowledged=row is not None and row.acked_revision >= link.revision,
-                    error=row.error if row else None,
+                    error=(row.error if row else None) or (presence.trouble if presence else None),
+                    former=next((_may_still_send(side) for side in here if side is not row and side.held_bps), None),
                 )
             )
             peer_id = connection.region_b_id if region_id == connection.region_a_id else connection.region_a_id
@@ -118,6 +120,13 @@ def _still_holds(side: LinkSide | Remainder) -> str:
     return (
         f"gateway {side.gateway_id} of {side.region_id} still holds {side.held_bps / MBPS:g} Mbit/s of "
         f"{side.region_a_id} - {side.region_b_id}"
+    )
+
+
+def _may_still_send(side: LinkSide) -> str:
+    return (
+        f"gateway {side.gateway_id} of {side.region_id}, which was the active one, may still send "
+        f"{side.held_bps / MBPS:g} Mbit/s"
     )
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
 from opencen.store.database import Transaction
-from opencen.store.schema import gateway_presence, gateways
+from opencen.store.links import ACTIVE
+from opencen.store.schema import gateway_heartbeats, gateway_presence, gateways
 from opencen.store.upsert import upsert
 
 
@@ -29,11 +30,30 @@ class GatewayRow:
     next_token_sha256: bytes | None = None
     rotation_wanted: bool = False
     credential_since: datetime | None = None
+    role: str = ACTIVE
+    role_since: int = 0
+    """The revision at which it took its role."""
+    preferred: bool = False
+
+    @property
+    def is_active(self) -> bool:
+        return self.role == ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """When a gateway was last heard, from which host; when another host last used its credential; what it refuses."""
+
+    gateway_id: str
+    at: datetime
+    host_id: str | None = None
+    other_host_at: datetime | None = None
+    trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """A gateway's latest report. `links` and `networks` are by `cen_id/peer region` and network id."""
+    """What a gateway last said. `links` and `networks` are by `cen_id/peer region` and network id."""
 
     gateway_id: str
     seen_at: datetime
@@ -41,6 +61,8 @@ class Presence:
     repairs: int
     links: dict[str, dict[str, Any]]
     networks: dict[str, dict[str, Any]]
+    trouble: str | None = None
+    other_host_at: datetime | None = None
 
 
 def add(tx: Transaction, row: GatewayRow) -> None:
@@ -57,6 +79,9 @@ def add(tx: Transaction, row: GatewayRow) -> None:
             capabilities=row.capabilities,
             declared_networks=row.declared_networks,
             credential_since=row.credential_since,
+            role=row.role,
+            role_since=row.role_since,
+            preferred=row.preferred,
         )
     )
 
@@ -67,14 +92,43 @@ def find(tx: Transaction, gateway_id: str) -> GatewayRow | None:
 
 
 def find_all(tx: Transaction) -> list[GatewayRow]:
-    rows = tx.execute(select(gateways).order_by(gateways.c.region_id))
+    rows = tx.execute(select(gateways).order_by(gateways.c.region_id, gateways.c.created_at, gateways.c.id))
     return [GatewayRow(**row._mapping) for row in rows]
 
 
-def by_region(tx: Transaction, region_ids: Iterable[str]) -> dict[str, GatewayRow]:
-    """The gateways of these regions."""
-    rows = tx.execute(select(gateways).where(gateways.c.region_id.in_(sorted(region_ids))))
+def of_region(tx: Transaction, region_id: str) -> list[GatewayRow]:
+    """The gateways of a region, the active one first."""
+    rows = tx.execute(select(gateways).where(gateways.c.region_id == region_id).order_by(gateways.c.role))
+    return [GatewayRow(**row._mapping) for row in rows]
+
+
+def active_by_region(tx: Transaction, region_ids: Iterable[str]) -> dict[str, GatewayRow]:
+    """The active gateways of these regions."""
+    rows = tx.execute(select(gateways).where(gateways.c.region_id.in_(sorted(region_ids)), gateways.c.role == ACTIVE))
     return {row.region_id: GatewayRow(**row._mapping) for row in rows}
+
+
+def standbys(tx: Transaction) -> frozenset[str]:
+    return frozenset(tx.execute(select(gateways.c.id).where(gateways.c.role != ACTIVE)).scalars())
+
+
+def pairs(tx: Transaction) -> list[GatewayRow]:
+    """The gateways of regions that have two."""
+    of_two = select(gateways.c.region_id).where(gateways.c.role != ACTIVE)
+    rows = tx.execute(select(gateways).where(gateways.c.region_id.in_(of_two)).order_by(gateways.c.region_id))
+    return [GatewayRow(**row._mapping) for row in rows]
+
+
+def set_role(tx: Transaction, gateway_id: str, role: str, since: int) -> None:
+    tx.execute(update(gateways).where(gateways.c.id == gateway_id).values(role=role, role_since=since))
+
+
+def prefer(tx: Transaction, region_id: str, gateway_id: str | None) -> None:
+    """The one gateway of the region that is preferred; None: none of them."""
+    of_region = gateways.c.region_id == region_id
+    tx.execute(update(gateways).where(of_region).values(preferred=False))
+    if gateway_id is not None:
+        tx.execute(update(gateways).where(of_region, gateways.c.id == gateway_id).values(preferred=True))
 
 
 def introduce(
@@ -124,7 +178,16 @@ def presences(volatile_tx: Transaction, gateway_ids: Sequence[str]) -> dict[str,
     if not gateway_ids:
         return {}
     rows = volatile_tx.execute(select(gateway_presence).where(gateway_presence.c.gateway_id.in_(list(gateway_ids))))
-    return {row.gateway_id: Presence(**row._mapping) for row in rows}
+    heard = heartbeats(volatile_tx, gateway_ids)
+    return {row.gateway_id: _presence(row._mapping, heard.get(row.gateway_id)) for row in rows}
+
+
+def _presence(values: Any, heard: Heartbeat | None) -> Presence:
+    presence = Presence(**values)
+    if heard is None:
+        return presence
+    seen_at = max(presence.seen_at, heard.at)
+    return replace(presence, seen_at=seen_at, trouble=heard.trouble, other_host_at=heard.other_host_at)
 
 
 def save_presence(volatile_tx: Transaction, presence: Presence) -> None:
@@ -144,5 +207,17 @@ def save_presence(volatile_tx: Transaction, presence: Presence) -> None:
     )
 
 
+def heartbeats(volatile_tx: Transaction, gateway_ids: Sequence[str]) -> dict[str, Heartbeat]:
+    if not gateway_ids:
+        return {}
+    rows = volatile_tx.execute(select(gateway_heartbeats).where(gateway_heartbeats.c.gateway_id.in_(list(gateway_ids))))
+    return {row.gateway_id: Heartbeat(**row._mapping) for row in rows}
+
+
+def save_heartbeat(volatile_tx: Transaction, heartbeat: Heartbeat) -> None:
+    upsert(volatile_tx, gateway_heartbeats, [asdict(heartbeat)])
+
+
 def forget_presence(volatile_tx: Transaction, gateway_id: str) -> None:
+    volatile_tx.execute(delete(gateway_heartbeats).where(gateway_heartbeats.c.gateway_id == gateway_id))
     volatile_tx.execute(delete(gateway_presence).where(gateway_presence.c.gateway_id == gateway_id))

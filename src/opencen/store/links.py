@@ -7,7 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    and_,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from opencen.domain import grants
 from opencen.store.database import Transaction
@@ -18,6 +32,8 @@ Key = tuple[str, str, str]
 """(instance, region, region), the regions sorted."""
 
 MAX_VNI = (1 << 24) - 1
+ACTIVE = "active"
+STANDBY = "standby"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +87,7 @@ def _side_of(key: Key) -> ColumnElement[bool]:
 
 def ensure(tx: Transaction, keys: Iterable[Key], revision: int) -> None:
     """Make the links that are missing, each with a VNI of its own and a side per gateway that there is."""
-    gateway_ids = dict(_gateways(tx))
+    present = _gateways(tx)
     for key in keys:
         if tx.execute(select(links.c.vni).where(_is(key))).first() is not None:
             continue
@@ -87,7 +103,7 @@ def ensure(tx: Transaction, keys: Iterable[Key], revision: int) -> None:
                 waiting_since=0,
             )
         )
-        add_sides(tx, [(key, region_id, gateway_ids[region_id]) for region_id in key[1:] if region_id in gateway_ids])
+        add_sides(tx, [(key, region_id, gateway_id) for region_id, gateway_id in present if region_id in key[1:]])
 
 
 def _gateways(tx: Transaction) -> list[tuple[str, str]]:
@@ -104,9 +120,13 @@ def _free_vni(tx: Transaction) -> int:
 
 
 def add_sides(tx: Transaction, sides: Sequence[tuple[Key, str, str]]) -> None:
-    """(link, region, gateway): from now on this gateway's kernel counts. It holds what has been granted so far."""
+    """(link, region, gateway): from now on this gateway's kernel counts.
+
+    An active one holds what has been granted so far; a standby passes nothing, and holds nothing.
+    """
     for key, region_id, gateway_id in sides:
-        granted_bps = tx.execute(select(links.c.granted_bps).where(_is(key))).scalar_one()
+        is_active = tx.execute(select(gateways.c.role).where(gateways.c.id == gateway_id)).scalar_one() == ACTIVE
+        granted_bps = tx.execute(select(links.c.granted_bps).where(_is(key))).scalar_one() if is_active else 0
         tx.execute(
             insert(link_sides).values(
                 cen_id=key[0],
@@ -152,9 +172,16 @@ _HOLD = PlainStatement(
         link_sides.c.region_a_id == bindparam("this_region_a_id"),
         link_sides.c.region_b_id == bindparam("this_region_b_id"),
         link_sides.c.held_bps < bindparam("told_bps"),
+        link_sides.c.gateway_id.in_(select(gateways.c.id).where(gateways.c.role == ACTIVE)),
     )
     .values(held_bps=bindparam("told_bps"))
 )
+_HELD_IN = {
+    end: cast(
+        func.coalesce(func.sum(case((link_sides.c.region_id == column, link_sides.c.held_bps), else_=0)), 0), BigInteger
+    )
+    for end, column in (("a", links.c.region_a_id), ("b", links.c.region_b_id))
+}
 _OF_PACKAGE = PlainStatement(
     select(
         links.c.cen_id,
@@ -162,7 +189,7 @@ _OF_PACKAGE = PlainStatement(
         links.c.region_b_id,
         links.c.wanted_bps,
         links.c.granted_bps,
-        func.coalesce(func.max(link_sides.c.held_bps), 0),
+        case((_HELD_IN["a"] > _HELD_IN["b"], _HELD_IN["a"]), else_=_HELD_IN["b"]),
         links.c.waiting_since,
     )
     .select_from(links)
@@ -170,6 +197,8 @@ _OF_PACKAGE = PlainStatement(
     .where(links.c.package_id == bindparam("package_id"))
     .group_by(links.c.cen_id, links.c.region_a_id, links.c.region_b_id)
 )
+"""A limit is per direction, so a link holds the greater of what its two regions may send; and a region all that its
+gateways may send, of which two may while they change places."""
 
 
 def _this(key: Key) -> dict[str, object]:
@@ -266,7 +295,7 @@ def acknowledge(tx: Transaction, side: LinkSide) -> None:
     """Keep what a gateway's kernel has been found to hold."""
     tx.execute(
         update(link_sides)
-        .where(_side_of(side.key), link_sides.c.region_id == side.region_id)
+        .where(_side_of(side.key), link_sides.c.gateway_id == side.gateway_id)
         .values(
             held_bps=side.held_bps,
             in_kernel_bps=side.in_kernel_bps,
@@ -299,6 +328,38 @@ def release(tx: Transaction, gateway_id: str) -> list[str]:
     package_ids = [package_id for package_id in tx.execute(held).scalars() if package_id is not None]
     tx.execute(update(link_sides).where(link_sides.c.gateway_id == gateway_id).values(held_bps=0))
     return package_ids
+
+
+def hold(tx: Transaction, key: Key, gateway_id: str, held_bps: int) -> None:
+    """What this gateway's kernel may have of a link from now on."""
+    of_gateway = and_(_side_of(key), link_sides.c.gateway_id == gateway_id)
+    tx.execute(update(link_sides).where(of_gateway).values(held_bps=held_bps))
+
+
+def renumber(tx: Transaction, keys: Iterable[Key], revision: int) -> None:
+    """There are new orders for these links, which no earlier acknowledgement covers."""
+    for key in keys:
+        tx.execute(update(links).where(_is(key)).values(revision=revision))
+
+
+def held_by(tx: Transaction, gateway_id: str) -> list[Key]:
+    """The links of which this gateway's kernel may have something."""
+    mine = and_(link_sides.c.gateway_id == gateway_id, link_sides.c.held_bps > 0)
+    return [side.key for side in map(_link_side, tx.execute(select(link_sides).where(mine)))]
+
+
+def held_by_standbys(tx: Transaction, cen_ids: Sequence[str], region_id: str) -> dict[Key, list[LinkSide]]:
+    """The links of these instances of which a standby of the region may still send something."""
+    statement = select(link_sides).where(
+        link_sides.c.region_id == region_id,
+        link_sides.c.cen_id.in_(list(cen_ids)),
+        link_sides.c.held_bps > 0,
+        link_sides.c.gateway_id.in_(select(gateways.c.id).where(gateways.c.role != ACTIVE)),
+    )
+    found: dict[Key, list[LinkSide]] = {}
+    for side in map(_link_side, tx.execute(statement)):
+        found.setdefault(side.key, []).append(side)
+    return found
 
 
 def remove_sides(tx: Transaction, gateway_id: str) -> None:

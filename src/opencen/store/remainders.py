@@ -104,7 +104,7 @@ def _is(remainder: Remainder) -> ColumnElement[bool]:
         & (remainders.c.cen_id == remainder.cen_id)
         & (remainders.c.region_a_id == remainder.region_a_id)
         & (remainders.c.region_b_id == remainder.region_b_id)
-        & (remainders.c.region_id == remainder.region_id)
+        & (remainders.c.gateway_id == remainder.gateway_id)
     )
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     false,
+    text,
 )
 
 from opencen.store.types import UtcDateTime
@@ -301,8 +302,8 @@ link_sides = Table(
     Column("cen_id", String, primary_key=True),
     Column("region_a_id", String, primary_key=True),
     Column("region_b_id", String, primary_key=True),
-    Column("region_id", String, primary_key=True),
-    Column("gateway_id", String, nullable=False),
+    Column("region_id", String, nullable=False),
+    Column("gateway_id", String, primary_key=True),
     Column("held_bps", BigInteger, nullable=False),
     Column("in_kernel_bps", BigInteger),
     Column("acked_revision", BigInteger, nullable=False),
@@ -323,8 +324,8 @@ wire_remainders = Table(
     Column("cen_id", String, primary_key=True),
     Column("region_a_id", String, primary_key=True),
     Column("region_b_id", String, primary_key=True),
-    Column("region_id", String, primary_key=True),
-    Column("gateway_id", String, nullable=False),
+    Column("region_id", String, nullable=False),
+    Column("gateway_id", String, primary_key=True),
     Column("held_bps", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Index(None, "gateway_id", "cen_id"),
@@ -335,7 +336,7 @@ gateways = Table(
     "gateways",
     main,
     Column("id", String, primary_key=True),
-    Column("region_id", ForeignKey("regions.id"), nullable=False, unique=True),
+    Column("region_id", ForeignKey("regions.id"), nullable=False, index=True),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
     Column("name", String, nullable=False),
     Column("token_sha256", LargeBinary, nullable=False),
@@ -347,6 +348,10 @@ gateways = Table(
     Column("next_token_sha256", LargeBinary),
     Column("rotation_wanted", Boolean, nullable=False, server_default=false()),
     Column("credential_since", UtcDateTime),
+    Column("role", String, nullable=False, server_default="active"),
+    Column("role_since", BigInteger, nullable=False, server_default="0"),
+    Column("preferred", Boolean, nullable=False, server_default=false()),
+    CheckConstraint("role IN ('active', 'standby')", name="known_role"),
 )
 
 join_tokens = Table(
@@ -366,6 +371,24 @@ join_tokens = Table(
     Column("credential_sha256", LargeBinary),
 )
 """What lets one host become a gateway of a region, once; `gateway_id` may be gone already."""
+
+Index(
+    "uq_gateways_active_region",
+    gateways.c.region_id,
+    unique=True,
+    sqlite_where=text("role = 'active'"),
+    postgresql_where=text("role = 'active'"),
+)
+"""A region has one active gateway, whatever the code does."""
+
+epochs = Table(
+    "epochs",
+    main,
+    Column("id", String, primary_key=True),
+    Column("first_revision", BigInteger, nullable=False, unique=True),
+)
+"""Each server process begins one: who holds (epoch, revision) can tell whether this database has seen that revision,
+also after a restored copy has grown past that revision."""
 
 region_instances = Table(
     "region_instances",
@@ -533,6 +556,17 @@ nonces = Table(
     Column("nonce", String, primary_key=True),
     Column("expires_at", BigInteger, nullable=False, index=True),
 )
+
+gateway_heartbeats = Table(
+    "gateway_heartbeats",
+    volatile,
+    Column("gateway_id", String, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("host_id", String),
+    Column("other_host_at", UtcDateTime),
+    Column("trouble", String),
+)
+"""When a gateway was last heard, from which host, when another host last used its credential, and what it refuses."""
 
 gateway_presence = Table(
     "gateway_presence",

@@ -33,6 +33,10 @@ class Capabilities(Wire):
     leaf_queue: str = Field(description="cake, fq_codel or bfifo: the first of these that the kernel has")
     encryption: str = Field(description="wireguard, wireguard-go or none")
     max_encrypted_links: int = Field(default=0, ge=0, description="0: this gateway cannot encrypt")
+    source_check: str = Field(
+        default="none",
+        description="nftables, where tunnelled packets are taken only from the addresses that peers have now, or none",
+    )
 
 
 class Hello(Wire):
@@ -43,6 +47,8 @@ class Hello(Wire):
     behind_nat: bool = Field(default=False, description="peers cannot call this gateway: it calls them")
     capabilities: Capabilities
     declared_networks: list[CarriedNetwork] = []
+    host_id: str | None = Field(default=None, description="the same for each run of the agent on one booted host")
+    knows_roles: bool = Field(default=False, description="this agent passes nothing while it is a standby")
 
 
 class Join(Wire):
@@ -140,6 +146,12 @@ class GatewayState(Wire):
     `full` is true for after=0: instances not listed are not carried any more. Otherwise only the instances that
     changed after REVISION are listed, each complete, and `removed_cen_ids` names those that are gone. An answer
     whose `revision` equals `after` means that nothing changed within `wait_s`.
+
+    A gateway also says what it has saved, `held` and `epoch`: unless the answer `continues`, that is no part of this
+    control plane's history, which was restored from an older copy.
+
+    A standby has everything in its kernel, its tunnels down and its ports without address. `partner_key` is known to
+    the two gateways of a region alone, in hex; None: this gateway has no partner.
     """
 
     gateway_id: str
@@ -149,6 +161,11 @@ class GatewayState(Wire):
     instances: list[InstanceState] = []
     removed_cen_ids: list[str] = []
     watched: bool = Field(default=False, description="someone looks at live figures now: report every second")
+    epoch: str = ""
+    continues: bool = True
+    standby: bool = False
+    role_since: int = Field(default=0, description="the revision at which the region's gateways last changed places")
+    partner_key: str | None = Field(default=None, repr=False)
 
 
 class TunnelReport(Wire):
@@ -203,12 +220,15 @@ class GatewayReport(Wire):
     """POST /v1/gateway/report: an acknowledgement of `applied_revision`, a heartbeat, and live figures.
 
     Sent after each application (with the instances that it touched), every second while watched and every 5 s
-    otherwise (with all instances). What it says of the kernel has been read back from the kernel.
+    otherwise (with all instances). What it says of the kernel has been read back from the kernel. A gateway that has a
+    partner sends it twice a second, without instances: then it is a heartbeat alone.
     """
 
     applied_revision: int
     instances: list[InstanceReport] = []
     repairs: int = Field(default=0, description="differences found and repaired that no revision asked for, in all")
+    epoch: str | None = Field(default=None, description="the epoch in which it was told `applied_revision`")
+    host_id: str | None = None
 
 
 class ReportAnswer(Wire):

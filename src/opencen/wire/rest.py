@@ -443,6 +443,9 @@ class Gateway(Given):
     id: str
     region_id: str
     name: str
+    role: Literal["active", "standby"]
+    preferred: bool
+    trouble: str | None
     liveness: Literal["absent", "live", "late", "silent"]
     endpoint: str | None
     agent_version: str | None
@@ -455,6 +458,12 @@ class Gateway(Given):
     rotation_wanted: bool
     last_seen_at: datetime | None
     created_at: datetime
+
+
+class GatewayPromote(Taken):
+    """`prefer`: it takes over again by itself whenever it is back for a minute."""
+
+    prefer: bool = False
 
 
 class AuditEvent(Given):

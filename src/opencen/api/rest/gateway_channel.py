@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 
 from opencen.api.rest.callers import ContextOf, GatewayOf, get_gateway, source_address
 from opencen.domain.errors import JoinTokenRefusedError
-from opencen.domain.wanted import TEST_RATE_BPS, KernelInstance, KernelLink, WantedInstance
+from opencen.domain.wanted import TEST_RATE_BPS, Held, KernelInstance, KernelLink, WantedInstance
 from opencen.services import gateway_credentials, gateways, joining
 from opencen.wire import gateway as wire
 from opencen.wire.join_token import JoinTokenText
@@ -65,6 +65,8 @@ def hello(body: wire.Hello, context: ContextOf, gateway: GatewayOf) -> wire.Welc
         agent_version=body.agent_version,
         capabilities=body.capabilities.model_dump(),
         declared_networks=[network.model_dump() for network in body.declared_networks],
+        host_id=body.host_id,
+        knows_roles=body.knows_roles,
     )
     return wire.Welcome(gateway_id=gateway.id, region_id=gateway.region_id)
 
@@ -76,14 +78,19 @@ async def get_state(
     gateway: GatewayOf,
     after: Annotated[int, Query(ge=0)] = 0,
     wait_s: Annotated[float, Query(ge=0, le=60)] = 25,
+    epoch: Annotated[str, Query(description="the epoch of `after`, or of `held`")] = "",
+    held: Annotated[int, Query(ge=0, description="the revision that the gateway has saved")] = 0,
+    host_id: str | None = None,
 ) -> wire.GatewayState:
     """What the gateway should carry, as soon as it differs from what it was at revision `after`."""
-    state = await anyio.to_thread.run_sync(gateways.wanted_state, context, gateway, after)
-    unchanged = after and not state.instances and not state.removed_cen_ids
+    known = Held(epoch, held) if epoch else None
+    await anyio.to_thread.run_sync(gateways.check_host, context, gateway, host_id)
+    state = await anyio.to_thread.run_sync(gateways.wanted_state, context, gateway, after, known)
+    unchanged = after and state.continues and not state.instances and not state.removed_cen_ids
     if unchanged and await context.feed.wait(gateway.region_id, after, wait_s):
         # who was revoked while waiting is told nothing more
         gateway = await anyio.to_thread.run_sync(get_gateway, request, context)
-        state = await anyio.to_thread.run_sync(gateways.wanted_state, context, gateway, after)
+        state = await anyio.to_thread.run_sync(gateways.wanted_state, context, gateway, after, known)
     return wire.GatewayState(
         gateway_id=gateway.id,
         region_id=gateway.region_id,
@@ -92,6 +99,11 @@ async def get_state(
         instances=[_instance(instance) for instance in state.instances],
         removed_cen_ids=list(state.removed_cen_ids),
         watched=context.watched,
+        epoch=state.epoch,
+        continues=state.continues,
+        standby=not state.place.is_active,
+        role_since=state.place.since,
+        partner_key=state.place.partner_key.hex() if state.place.partner_key else None,
     )
 
 
@@ -125,6 +137,8 @@ def report(body: wire.GatewayReport, context: ContextOf, gateway: GatewayOf) -> 
         applied_revision=body.applied_revision,
         repairs=body.repairs,
         instances=[_found(instance) for instance in body.instances],
+        epoch=body.epoch,
+        host_id=body.host_id,
     )
     return wire.ReportAnswer(revision=revision, watched=context.watched, rotate_credential=gateway.rotation_wanted)
 

@@ -13,7 +13,7 @@ from opencen.domain import geography as domain
 from opencen.domain import permissions
 from opencen.domain.nouns import Actor, Gateway, Role
 from opencen.domain.status import Liveness, liveness
-from opencen.services import audit, audit_seals, check, gateway_credentials, gateways, geography, identities
+from opencen.services import audit, audit_seals, check, gateway_credentials, gateways, geography, identities, pairs
 from opencen.services.context import Context
 from opencen.wire import rest as wire
 
@@ -60,6 +60,9 @@ def _gateway(context: Context, actor: Actor, gateway: Gateway) -> wire.Gateway:
         id=gateway.id,
         region_id=gateway.region_id,
         name=gateway.name,
+        role=gateway.role,
+        preferred=gateway.preferred,
+        trouble=gateway.trouble if open_to_all else None,
         liveness=state.value,
         endpoint=gateway.endpoint if open_to_all else None,
         agent_version=gateway.agent_version,
@@ -103,6 +106,12 @@ def ask_rotation(gateway_id: str, context: ContextOf, actor: ActorOf) -> None:
 def release_gateway(gateway_id: str, context: ContextOf, actor: ActorOf) -> None:
     """Vouch that a silent gateway passes nothing: what it held may go to others (administrators)."""
     gateways.release(context, actor, gateway_id)
+
+
+@router.post("/gateways/{gateway_id}/promote", status_code=204)
+def promote_gateway(gateway_id: str, body: wire.GatewayPromote, context: ContextOf, actor: ActorOf) -> None:
+    """Make a region's standby its active gateway (administrators)."""
+    pairs.promote(context, actor, gateway_id, prefer=body.prefer)
 
 
 @router.get("/audit")
