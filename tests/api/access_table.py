@@ -48,6 +48,7 @@ REST: dict[str, tuple[str, Any]] = {
     "/gateways GET": (VIEWER, None),
     "/gateways/{gateway_id} DELETE": (ADMINISTRATOR, None),
     "/gateways/{gateway_id} GET": (VIEWER, None),
+    "/gateways/{gateway_id}/promote POST": (ADMINISTRATOR, {}),
     "/gateways/{gateway_id}/release POST": (ADMINISTRATOR, None),
     "/gateways/{gateway_id}/rotate-credential POST": (ADMINISTRATOR, None),
     "/instances GET": (VIEWER, None),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fake_gateway import FakeGateway
+from joined import join_over_http
 from rest_scenario import Scenario, make_scenario, refusal
 from servers import ServerProcess, running_server
 
@@ -87,7 +88,7 @@ def test_the_first_is_active_the_second_stands_by_and_a_third_is_refused(pair: P
     assert (pair.first.state["standby"], pair.second.state["standby"]) == (False, True)
     assert pair.first.fetch()["partner_key"] == pair.second.state["partner_key"] != None  # noqa: E711
     assert pair.hangzhou.fetch()["partner_key"] is None
-    error = refusal(pair.admin.post, "/v1/gateways", {"region_id": WEST})
+    error = refusal(join_over_http, pair.admin, WEST)
     assert (error.status, error.code) == (409, "GatewayExists")
 
 

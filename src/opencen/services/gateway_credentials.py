@@ -11,8 +11,8 @@ import hmac
 from opencen.domain.errors import InvalidValueError, NotFoundError, UnauthenticatedError
 from opencen.domain.nouns import Actor
 from opencen.services.context import Context
-from opencen.services.pairs import as_actor
 from opencen.services.identities import hash_token
+from opencen.services.pairs import as_actor
 from opencen.store import gateways
 from opencen.store.gateways import GatewayRow
 
