@@ -8,9 +8,10 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import pairwise
 
 from bench.report import Result
 from bench.site import Site, running_site
@@ -26,39 +27,43 @@ _MBPS = 1_000_000
 _DATAGRAM_BYTES = 1_400
 
 
-@dataclass(frozen=True)
-class Carried:
-    """IP bytes that arrived in each phase, and the most in any 100 ms over all pairs."""
-
-    phase_bytes: tuple[int, ...]
-
-
-def _sender(site: Site, spoke: str, rate_mbps: float) -> subprocess.Popen[bytes]:
-    """Datagrams to a closed port of the spoke's host: the receiver's interface counts them, nobody answers much."""
-    host = next(item for item in site.lab.state().hosts if item.region_id == HUB)
-    target = next(item for item in site.lab.state().hosts if item.region_id == spoke)
-    program = (
-        "import socket,time\n"
-        "s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.setblocking(False)\n"
-        f"gap={_DATAGRAM_BYTES + 28}*8/{rate_mbps * _MBPS}; due=time.monotonic()\n"
-        f"end=due+{PHASE_S * 2}\n"
-        "while time.monotonic()<end:\n"
-        "    now=time.monotonic()\n"
-        "    if now<due: time.sleep(due-now)\n"
-        "    due+=gap\n"
-        "    try:\n"
-        f"        s.sendto(bytes({_DATAGRAM_BYTES}),('{target.ip}',9))\n"
-        "    except OSError: pass\n"
-    )
-    argv = ["ip", "netns", "exec", host.namespace, "python3", "-c", program]
-    return subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+_LEAD_S = 2.0
+_SENDER = """
+import socket, sys, time
+target, gap_s, size, windows = sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sender.setblocking(False)
+for window in windows:
+    due, end = map(float, window.split(":"))
+    while due < end:
+        time.sleep(max(0.0, due - time.monotonic()))
+        due += gap_s
+        try:
+            sender.sendto(bytes(size), (target, 9))
+        except OSError:
+            pass
+"""
 
 
 @contextlib.contextmanager
-def _sending(site: Site, active: Sequence[int]) -> Iterator[None]:
-    """Each active pair is offered half as much again as the whole package."""
-    running = [_sender(site, SPOKES[index], PACKAGE_MBPS * 1.5) for index in active]
+def _senders(site: Site, began_s: float) -> Iterator[None]:
+    """A sender for each spoke, which sends half as much again as the whole package in its phases.
+
+    The phases begin at `began_s` (monotonic seconds, which all processes share). The receiver's port is closed.
+    """
+    hosts = {host.region_id: host for host in site.lab.state().hosts}
+    gap_s = (_DATAGRAM_BYTES + 28) * 8 / (PACKAGE_MBPS * 1.5 * _MBPS)
+    running = []
     try:
+        for index, spoke in enumerate(SPOKES):
+            windows = [
+                f"{began_s + number * PHASE_S}:{began_s + (number + 1) * PHASE_S}"
+                for number, active in enumerate(PHASES)
+                if index in active
+            ]
+            argv = ["ip", "netns", "exec", hosts[HUB].namespace, sys.executable, "-c", _SENDER]
+            argv += [str(hosts[spoke].address.ip), str(gap_s), str(_DATAGRAM_BYTES), *windows]
+            running.append(subprocess.Popen(argv, start_new_session=True))
         yield
     finally:
         for process in running:
@@ -78,13 +83,14 @@ def _received_bytes(site: Site) -> int:
 
 
 def _run_phases(site: Site) -> tuple[int, ...]:
-    carried = []
-    for active in PHASES:
-        with _sending(site, active):
-            before, began = _received_bytes(site), time.monotonic()
-            time.sleep(PHASE_S)
-            carried.append(int((_received_bytes(site) - before) * PHASE_S / (time.monotonic() - began)))
-    return tuple(carried)
+    """IP bytes that arrived in each phase."""
+    began_s = time.monotonic() + _LEAD_S
+    counted = []
+    with _senders(site, began_s):
+        for number in range(len(PHASES) + 1):
+            time.sleep(max(0.0, began_s + number * PHASE_S - time.monotonic()))
+            counted.append(_received_bytes(site))
+    return tuple(after - before for before, after in pairwise(counted))
 
 
 def _oracle_bytes(active: Sequence[int]) -> float:

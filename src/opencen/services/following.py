@@ -16,7 +16,7 @@ from opencen.store.database import Transaction
 from opencen.store.decisions import DecisionRow
 from opencen.store.records import Listing, Page
 
-EVERY_S = 0.5
+EVERY_S = 0.2
 FRESH_WITHIN = timedelta(seconds=3)
 """Figures that are older say nothing of what passes now."""
 _KEPT = timedelta(days=7)
