@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up install test lint types format bench docs screenshots system clean help
+.PHONY: up install test lint types format bench docs screenshots package system clean help
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -48,6 +48,9 @@ docs: install ## docs/cbn.md, out of the declarations in the code
 
 screenshots: install ## pictures of the console, into docs/screenshots
 	$(BIN)/python -m tests.browser.screenshots
+
+package: install ## a wheel and a .deb, into dist
+	tools/package
 
 clean: ## remove what was installed and built here
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -34,6 +34,7 @@ ListenOption = Annotated[
     list[str] | None,
     typer.Option(
         "--listen",
+        envvar="OPENCEN_LISTEN",
         help="HOST:PORT, http://HOST:PORT (no TLS) or unix:/PATH; may repeat. Default: 127.0.0.1:8400.",
     ),
 ]
