@@ -138,7 +138,7 @@ def _start(converger: Converger, gateway_id: str, saved: str) -> None:
     done = converger.converge(state, site)
     assert not done.refused, list(done.refused.items())[:3]
     for instance in state.instances:
-        converger.report(instance, done, site, 0.0)
+        converger.report(state.region_id, instance, done, 0.0)
 
 
 def _seconds(work: Callable[[], object]) -> float:

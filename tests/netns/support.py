@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
+from opencen.gateway.attachment import DeclaredNetwork
 from opencen.gateway.diff import diff
 from opencen.gateway.kernel.model import TunnelNow
 from opencen.gateway.kernel.netlink import NetlinkKernel
 from opencen.gateway.kernel.operations import Outcome
 from opencen.gateway.keys import KeyId, KeyStore, LocalKey
-from opencen.gateway.plan import DeclaredNetwork, Site, namespace_name, plan, tunnel_name
+from opencen.gateway.plan import Site, namespace_name, plan, tunnel_name
 from opencen.wire.gateway import (
     TEST_RATE_BPS,
     GatewayState,

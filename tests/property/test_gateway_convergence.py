@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opencen.gateway import shaping
+from opencen.gateway.attachment import DeclaredNetwork
 from opencen.gateway.diff import diff
 from opencen.gateway.kernel.fake import FakeKernel
 from opencen.gateway.kernel.model import SET_CLASS, Counters, KernelNow
 from opencen.gateway.keys import LocalKey
-from opencen.gateway.plan import DeclaredNetwork, Site, plan
+from opencen.gateway.plan import Site, plan
 from opencen.wire.gateway import (
     TEST_RATE_BPS,
     GatewayState,

@@ -12,10 +12,11 @@ from structlog.testing import capture_logs
 from opencen.gateway import agent as agent_module
 from opencen.gateway import statefile
 from opencen.gateway.agent import Agent
+from opencen.gateway.attachment import DeclaredNetwork
 from opencen.gateway.follow import ControlPlaneError
 from opencen.gateway.kernel import operations as ops
 from opencen.gateway.kernel.fake import Delivery, FakeKernel
-from opencen.gateway.plan import DeclaredNetwork, Site
+from opencen.gateway.plan import Site
 from opencen.wire.gateway import (
     TEST_RATE_BPS,
     Capabilities,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from opencen.gateway.attachment import DeclaredNetwork
 from opencen.gateway.diff import diff
 from opencen.gateway.kernel import operations as ops
 from opencen.gateway.kernel.fake import Delivery, FakeKernel
 from opencen.gateway.kernel.model import NO_TREE, REST_CLASS, SET_CLASS, Filter, Match, TunnelNow
-from opencen.gateway.plan import DeclaredNetwork, Site, plan
+from opencen.gateway.plan import Site, plan
 from opencen.gateway.shaping import tree_for
 from opencen.wire.gateway import TEST_RATE_BPS, GatewayState, InstanceState, LinkState, NetworkState
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from opencen.gateway import shaping
-from opencen.gateway.kernel.model import SET_CLASS, HostNow, KernelNow, NamespaceNow, Port
-from opencen.gateway.plan import DeclaredNetwork, Plan, Site, plan, tunnel_mac, tunnel_name
+from opencen.gateway.attachment import DeclaredNetwork
+from opencen.gateway.kernel.model import SET_CLASS, HostNow, KernelNow, NamespaceNow, Port, Vlan
+from opencen.gateway.plan import Plan, Site, plan, tunnel_mac, tunnel_name
 from opencen.wire.gateway import TEST_RATE_BPS, GatewayState, InstanceState, LinkState, NetworkReport, NetworkState
+from opencen.wire.interfaces import Interface
 
 DECLARED = DeclaredNetwork("web", "lan0", "10.1.0.1/24")
 NAMESPACE = "gw-1-cen-a"
@@ -70,12 +72,47 @@ def test_an_interface_already_in_the_instances_namespace_counts_as_there() -> No
             planned(declared=DeclaredNetwork("web", "lan0", "10.9.0.1/24")),
             "10.9.0.1/24 on lan0 is not within 10.1.0.0/16",
         ),
+        (
+            planned(declared=DeclaredNetwork("web", "lan0", "10.1.0.1/24", prefixes=(("10.9.0.0/24", "10.1.0.2"),))),
+            "10.9.0.0/24 behind lan0 is not within 10.1.0.0/16",
+        ),
+        (planned(declared=DeclaredNetwork("web", "lan0", "10.1.0.1/24", kind="bridge")), "lan0 is no bridge"),
+        (
+            planned(declared=DeclaredNetwork("web", "lan0", "10.1.0.1/24", kind="host")),
+            "lan0 exists on the host already",
+        ),
+        (
+            planned(declared=DeclaredNetwork("web", "lan1", "10.1.0.1/24", kind="vlan", vlan_id=7)),
+            "there is no interface lan1 on this gateway",
+        ),
     ],
 )
 def test_a_network_that_cannot_be_carried_says_why(done: Plan, reason: str) -> None:
     assert not report(done).carried
     assert report(done).reason == reason
     assert done.namespaces[NAMESPACE].ports == {}
+
+
+ASKED = Interface(interface="lan0", kind="vlan", vlan_id=7, address="10.1.0.1/24")
+
+
+def test_the_control_plane_says_where_a_network_is_unless_the_operator_of_the_host_does() -> None:
+    web = NetworkState(network_id="vpc-1", name="web", cidr_blocks=["10.1.0.0/16"], interface=ASKED)
+    asked = planned(networks=[web], declared=DeclaredNetwork("other", "lan9", "10.1.0.1/24"))
+    assert (report(asked).carried, report(asked).interface) == (True, "lan0 VLAN 7")
+    port = asked.namespaces[NAMESPACE].ports[asked.port_names["vpc-1"]]
+    assert port.outside == Vlan("lan0", 7)
+    assert report(planned(networks=[web])).interface == "lan0"
+
+
+def test_an_interface_carries_one_network_and_another_vlan_of_it_another() -> None:
+    networks = [
+        NetworkState(network_id=f"vpc-{number}", name="", cidr_blocks=["10.1.0.0/16"], interface=interface)
+        for number, interface in enumerate([ASKED, ASKED, ASKED.model_copy(update={"vlan_id": 8})])
+    ]
+    said = planned(networks=networks, declared=DeclaredNetwork("other", "lan9", "10.1.0.1/24")).networks["cen-a"]
+    assert [item.carried for item in said] == [True, False, True]
+    assert said[1].reason == "lan0 VLAN 7 already carries vpc-0"
 
 
 def test_a_peer_region_without_a_gateway_gets_no_tunnel() -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, ip_address, ip_interface
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from opencen.client import Credential
 from opencen.gateway import credential
+from opencen.gateway.attachment import DeclaredNetwork, declared
 from opencen.gateway.keys import FIRST_PORT
-from opencen.gateway.plan import DeclaredNetwork, Site
+from opencen.gateway.plan import Site
+from opencen.wire.interfaces import InterfaceDeclare
 
 DEFAULT_FILE: Final = Path("/etc/opencen/gateway.toml")
 DEFAULT_STATE_DIR: Final = "/var/lib/opencen-gateway"
@@ -29,8 +33,6 @@ _KEYS: Final = {
     "metrics_listen",
     "networks",
 }
-_NETWORK_KEYS: Final = {"network", "interface", "address"}
-_INTERFACE_NAME_MAX: Final = 15
 _PORT_MAX: Final = 65535
 
 
@@ -158,29 +160,30 @@ def _listen(path: Path, value: str) -> tuple[str, int] | None:
 def _networks(path: Path, rows: object) -> tuple[DeclaredNetwork, ...]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ConfigError(f"{path}: networks must be written as [[networks]] tables")
-    declared = tuple(_network(path, row) for row in rows)
-    for key in ("network", "interface"):
-        names = [getattr(item, key) for item in declared]
+    networks = tuple(_network(path, row) for row in rows)
+    for key, names in (
+        ("network", [item.network for item in networks]),
+        ("interface", [str(item) for item in networks]),
+    ):
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ConfigError(f"{path}: {key} {twice!r} is declared twice")
-    return declared
+    return networks
 
 
 def _network(path: Path, row: Mapping[str, Any]) -> DeclaredNetwork:
-    unknown = sorted(set(row) - _NETWORK_KEYS)
-    if unknown:
-        raise ConfigError(f"{path}: unknown key {unknown[0]!r} in [[networks]]")
-    interface = _text(path, row, "interface")
-    if not 0 < len(interface) <= _INTERFACE_NAME_MAX or "/" in interface or interface.startswith(("to-", "by-")):
-        raise ConfigError(
-            f"{path}: interface {interface!r} is no usable name: 1 to 15 characters, not beginning with to- or by-"
-        )
-    address = _text(path, row, "address")
+    network = _text(path, row, "network")
     try:
-        parsed = ip_interface(address)
-    except ValueError as error:
-        raise ConfigError(f"{path}: address {address!r} must be like 10.1.0.1/24") from error
-    if not isinstance(parsed, IPv4Interface) or "/" not in address:
-        raise ConfigError(f"{path}: address {address!r} must be an IPv4 address with its prefix, like 10.1.0.1/24")
-    return DeclaredNetwork(_text(path, row, "network"), interface, str(parsed))
+        interface = InterfaceDeclare.model_validate({key: value for key, value in row.items() if key != "network"})
+    except ValidationError as error:
+        raise ConfigError(f"{path}: [[networks]] of {network!r}: {_said(error)}") from error
+    return declared(network, interface)
+
+
+def _said(error: ValidationError) -> str:
+    problems = error.errors()
+    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {where!r}"
+    return f"{where} {first['msg'].removeprefix('Value error, ')}".strip()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from opencen.gateway import shaping
+from opencen.gateway.attachment import Claim, DeclaredNetwork, claims
 from opencen.gateway.diff import diff
 from opencen.gateway.encryption import LinkEnd
 from opencen.gateway.kernel import operations as ops
@@ -36,6 +37,7 @@ class Converger:
     kernel: ops.Kernel
     keys: KeyStore | None = None
     meters: dict[tuple[str, str], LinkMeter] = field(default_factory=dict)
+    _held: tuple[GatewayState, Sequence[DeclaredNetwork], Mapping[Claim, str]] | None = None
 
     def converge(self, state: GatewayState, site: Site, cen_ids: Sequence[str] | None = None) -> Round:
         """Make the kernel what `state` wants, for all instances or for those named.
@@ -43,6 +45,7 @@ class Converger:
         An instance that is named and not in `state` is removed.
         """
         names = None if cen_ids is None else [namespace_name(site.gateway_id, cen_id) for cen_id in cen_ids]
+        held = self._claims(state, site)
         if cen_ids is not None:
             listed = [instance for instance in state.instances if instance.cen_id in cen_ids]
             state = state.model_copy(update={"instances": listed})
@@ -53,7 +56,7 @@ class Converger:
         refused: dict[ops.Scope, str] = {}
         for _ in range(_ROUNDS):
             self._observe(now)
-            wanted = plan(state, site, now)
+            wanted = plan(state, site, now, held)
             left = diff(now, wanted.namespaces)
             operations = [o for o in left if o.scope not in refused]
             if not operations:
@@ -69,6 +72,12 @@ class Converger:
         self._forget_gone(now, cen_ids is None)
         unfinished = {o.scope: f"{type(o).__name__} had no effect" for o in left if o.scope not in refused}
         return Round(site, now, wanted, carried_out, unfinished | refused)
+
+    def _claims(self, state: GatewayState, site: Site) -> Mapping[Claim, str]:
+        """Which networks hold interfaces, of all instances; worked out once for each state."""
+        if self._held is None or self._held[0] is not state or self._held[1] is not site.networks:
+            self._held = (state, site.networks, claims(state.instances, site.networks))
+        return self._held[2]
 
     def report(self, region_id: str, instance: InstanceState, done: Round, at_s: float) -> InstanceReport:
         """What is to be said of an instance after a round that covered it. `at_s` is a monotonic clock's."""
@@ -126,7 +135,8 @@ class Converger:
 
 def _network_report(report: NetworkReport, namespace: str, done: Round) -> NetworkReport:
     """A network that was to be carried is carried only if its interface came to be as wanted."""
-    if not report.carried or report.interface is None:
+    if not report.carried:
         return report
-    refusal = done.refused.get(ops.Scope(namespace, report.interface)) or done.refused.get(ops.Scope(namespace))
+    port_name = done.plan.port_names[report.network_id]
+    refusal = done.refused.get(ops.Scope(namespace, port_name)) or done.refused.get(ops.Scope(namespace))
     return report if refusal is None else report.model_copy(update={"carried": False, "reason": refusal})

@@ -78,13 +78,13 @@ def _remove_extra(name: str, before: NamespaceNow, wanted: WantedNamespace) -> l
     return tunnels + [
         ops.DetachPort(ops.Scope(name, interface))
         for interface, port in before.ports.items()
-        if interface not in wanted.ports and (port.up or port.addresses)
+        if interface not in wanted.ports and (port.up or port.addresses or port.outside)
     ]
 
 
 def _attach_ports(name: str, before: NamespaceNow, wanted: WantedNamespace) -> list[ops.Operation]:
     return [
-        ops.AttachPort(ops.Scope(name, interface), port.addresses)
+        ops.AttachPort(ops.Scope(name, interface), port)
         for interface, port in wanted.ports.items()
         if before.ports.get(interface) != port
     ]

@@ -6,14 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from ipaddress import IPv4Network, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Network, ip_address, ip_network
 from typing import Final
 
+from opencen.gateway.attachment import Attaching, Claim, DeclaredNetwork, claims
 from opencen.gateway.encryption import LinkEnd, inner_mtu, path
 from opencen.gateway.kernel.model import Device, Front, KernelNow, Port, Tunnel, WantedNamespace, WireGuard
 from opencen.gateway.keys import KeyId, LocalKey
 from opencen.gateway.shaping import tree_for
-from opencen.wire.gateway import GatewayState, InstanceState, LinkState, NetworkReport, NetworkState
+from opencen.wire.gateway import GatewayState, InstanceState, LinkState, NetworkReport
 
 # it becomes the name of a file
 _CEN_ID: Final = re.compile(r"cen-[A-Za-z0-9_-]{1,128}")
@@ -23,15 +24,6 @@ _FIRST_TABLE: Final = 1 << 24
 _TUNNEL_MTU: Final = 1_500
 _UNDERLAY_MTU_UNKNOWN: Final = 1_500
 _MIN_MTU: Final = 576
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredNetwork:
-    """An operator's word: this network (id or name) is behind this interface, where the gateway has this address."""
-
-    network: str
-    interface: str
-    address: str
 
 
 @dataclass(frozen=True)
@@ -61,6 +53,8 @@ class Plan:
 
     namespaces: Mapping[str, WantedNamespace]
     networks: Mapping[str, Sequence[NetworkReport]] = field(default_factory=dict)
+    port_names: Mapping[str, str] = field(default_factory=dict)
+    """By network id: the name of its port in the instance's namespace."""
     link_errors: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
@@ -87,13 +81,14 @@ def tunnel_mac(cen_id: str, region_id: str) -> str:
     return (b"\x02" + digest[:5]).hex(":")
 
 
-def plan(state: GatewayState, site: Site, now: KernelNow) -> Plan:
+def plan(state: GatewayState, site: Site, now: KernelNow, held: Mapping[Claim, str] | None = None) -> Plan:
     """What the kernel should have for `state`. `now` tells which interfaces there are, and the underlay's MTU.
 
-    Raises ValueError for a state that makes no sense: an address or id that is none.
+    `held` says which networks hold interfaces, when `state` is a part of what is wanted. Raises ValueError for a state
+    that makes no sense: an address or id that is none.
     """
-    places = _interface_places(now)
-    taken: dict[str, str] = {}
+    held = claims(state.instances, site.networks) if held is None else held
+    port_names: dict[str, str] = {}
     wanted: dict[str, WantedNamespace] = {}
     networks: dict[str, list[NetworkReport]] = {}
     link_errors: dict[tuple[str, str], str] = {}
@@ -103,54 +98,20 @@ def plan(state: GatewayState, site: Site, now: KernelNow) -> Plan:
         name = namespace_name(site.gateway_id, instance.cen_id)
         ports: dict[str, Port] = {}
         networks[instance.cen_id] = []
+        attaching = Attaching(name, now, site.networks, held)
         for network in instance.networks:
-            report, port = _carry(network, name, site, places, taken)
+            report, port_name, port = attaching.carry(network, instance)
             networks[instance.cen_id].append(report)
-            if port and report.interface:
-                ports[report.interface] = port
+            if port is not None:
+                ports[port_name] = port
+                port_names[network.network_id] = port_name
         tunnels, wireguards = _tunnels(state.region_id, instance, site, now)
         wanted[name] = WantedNamespace(tunnels, ports, wireguards)
         for link in instance.links:
             error = _link_error(instance.cen_id, link, site, now)
             if error:
                 link_errors[instance.cen_id, link.peer_region_id] = error
-    return Plan(wanted, networks, link_errors)
-
-
-def _interface_places(now: KernelNow) -> dict[str, str]:
-    """Where each interface is: the name of a namespace, or '' for the host's own."""
-    places = dict.fromkeys(now.host.interfaces, "")
-    for name, namespace in now.namespaces.items():
-        places |= dict.fromkeys(namespace.ports, name)
-    return places
-
-
-def _carry(
-    network: NetworkState, namespace: str, site: Site, places: Mapping[str, str], taken: dict[str, str]
-) -> tuple[NetworkReport, Port | None]:
-    declared = next((d for d in site.networks if d.network in (network.network_id, network.name)), None)
-    if declared is None:
-        return _not_carried(network, None, "no interface is declared for it on this gateway"), None
-    interface = declared.interface
-    if not _is_inside(declared.address, network.cidr_blocks):
-        blocks = ", ".join(network.cidr_blocks)
-        return _not_carried(network, interface, f"{declared.address} on {interface} is not within {blocks}"), None
-    if interface not in places:
-        return _not_carried(network, interface, f"there is no interface {interface} on this gateway"), None
-    if interface in taken:
-        return _not_carried(network, interface, f"{interface} already carries {taken[interface]}"), None
-    taken[interface] = network.network_id
-    port = Port(frozenset({declared.address}), up=True, segments=True)
-    return NetworkReport(network_id=network.network_id, carried=True, interface=interface), port
-
-
-def _not_carried(network: NetworkState, interface: str | None, reason: str) -> NetworkReport:
-    return NetworkReport(network_id=network.network_id, carried=False, interface=interface, reason=reason)
-
-
-def _is_inside(address: str, cidr_blocks: Sequence[str]) -> bool:
-    ip = ip_interface(address).ip
-    return any(ip in ip_network(block, strict=False) for block in cidr_blocks)
+    return Plan(wanted, networks, port_names, link_errors)
 
 
 def _tunnels(

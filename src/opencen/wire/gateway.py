@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from opencen.wire.interfaces import Interface
+
 TEST_RATE_BPS = 1_000
 """The rate of a pair of regions for which no connection is set: enough for a ping a second (design, rule 4)."""
 
@@ -82,6 +84,7 @@ class NetworkState(Wire):
     network_id: str
     name: str
     cidr_blocks: list[str]
+    interface: Interface | None = Field(default=None, description="where it is on this gateway, if the API has said")
 
 
 class TunnelState(Wire):

@@ -51,6 +51,7 @@ class FakeKernel:
     """The `Kernel` for tests. `refuse` may give a reason to refuse an operation."""
 
     interfaces: set[str] = field(default_factory=set)
+    bridges: set[str] = field(default_factory=set)
     underlay_mtu: int | None = 1_600
     at_s: float = 0.0
     refuse: Refuse = lambda operation: None
@@ -67,7 +68,9 @@ class FakeKernel:
             if namespaces is None
             else {n: self.namespaces[n] for n in namespaces if n in self.namespaces}
         )
-        return KernelNow(HostNow(frozenset(self.interfaces), self.underlay_mtu), dict(there), self.at_s)
+        return KernelNow(
+            HostNow(frozenset(self.interfaces), self.underlay_mtu, frozenset(self.bridges)), dict(there), self.at_s
+        )
 
     def apply(self, operations: Sequence[ops.Operation]) -> ops.Outcome:
         refused: dict[ops.Scope, str] = {}
@@ -148,15 +151,17 @@ class FakeKernel:
                 there = self.namespaces.get(name, NamespaceNow(prepared=False))
                 self.namespaces[name] = replace(there, prepared=True)
             case ops.DeleteNamespace():
-                self.interfaces |= set(self._namespace(name).ports)
+                ports = self._namespace(name).ports
+                self.interfaces |= {interface for interface, port in ports.items() if port.outside is None}
                 del self.namespaces[name]
-            case ops.AttachPort(scope, addresses):
-                self._attach(scope, addresses)
+            case ops.AttachPort(scope, port):
+                self._attach(scope, port)
             case ops.DetachPort(scope):
                 there = self._namespace(name)
                 if scope.part not in there.ports:
                     raise _RefusedError("No such device")
-                self.interfaces.add(scope.part)
+                if there.ports[scope.part].outside is None:
+                    self.interfaces.add(scope.part)
                 self.namespaces[name] = replace(there, ports=_without(there.ports, scope.part))
             case ops.CreateTunnel(scope, device):
                 if scope.part in self._namespace(name).tunnels:
@@ -221,12 +226,12 @@ class FakeKernel:
                 device = replace(device, up=True)
         self._store_wireguard(operation.scope, replace(now, device=device))
 
-    def _attach(self, scope: ops.Scope, addresses: frozenset[str]) -> None:
+    def _attach(self, scope: ops.Scope, port: Port) -> None:
         there = self._namespace(scope.namespace)
-        if scope.part not in there.ports and scope.part not in self.interfaces:
-            raise _RefusedError("No such device")
-        self.interfaces.discard(scope.part)
-        port = Port(addresses, up=True, segments=True)
+        if port.outside is None:
+            if scope.part not in there.ports and scope.part not in self.interfaces:
+                raise _RefusedError("No such device")
+            self.interfaces.discard(scope.part)
         self.namespaces[scope.namespace] = replace(there, ports={**there.ports, scope.part: port})
 
     def _change_tunnel(self, operation: ops.Operation) -> None:

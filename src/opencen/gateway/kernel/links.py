@@ -18,7 +18,11 @@ from opencen.gateway.kernel.model import NEXT_HOP, Device, Front
 IFF_UP: Final = 0x1
 IFF_NOARP: Final = 0x80
 VXLAN_PORT: Final = 4789
+NEWLINK, DELLINK, GETLINK = 16, 17, 18
+NEWADDR, DELADDR, GETADDR = 20, 21, 22
+NEWROUTE, DELROUTE, GETROUTE = 24, 25, 26
 
+_IFLA_LINK, _IFLA_MASTER, _VLAN_ID = 5, 10, 1
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 1, 3, 4, 18, 28, 29
 _IFLA_IFALIAS = 20
 _INFO_KIND, _INFO_DATA = 1, 2
@@ -30,10 +34,10 @@ _SKIP_STATISTICS = 1 << 3
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _NDA_DST, _NDA_LLADDR = 1, 2
 _NUD_PERMANENT = 0x80
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_TABLE = 1, 4, 5, 15
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 7, 15
 _TABLE_MAIN, _PROTOCOL_STATIC, _TYPE_UNICAST, _ONLINK = 254, 4, 1, 4
 
-_SCOPE_LINK = 253
+_SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
 _FRA_IIFNAME, _FRA_PRIORITY, _FRA_TABLE = 3, 6, 15
 _RULE_TO_TABLE, _RULE_BLACKHOLE = 1, 6
 _RULE_PRIORITY = 1_000
@@ -59,6 +63,10 @@ class LinkRow:
     kind: str = ""
     mac: str = ""
     alias: str = ""
+    lower: int = 0
+    """The index of the interface that it hangs on: a VLAN's parent, or the other end of a veth pair."""
+    bridge: int = 0
+    vlan_id: int = 0
 
 
 def _mac_bytes(mac: str) -> bytes:
@@ -175,9 +183,53 @@ def link_of(message: bytes) -> LinkRow:
     if kind == "vxlan":
         device = _vxlan_of(mac, mtu, attributes(info.get(_INFO_DATA, b"")))
     name = text_of(found[_IFLA_IFNAME])
-    up, no_arp = bool(flags & IFF_UP), bool(flags & IFF_NOARP)
-    alias = text_of(found.get(_IFLA_IFALIAS, b""))
-    return LinkRow(ifindex, name, up, no_arp, mtu, device, kind, _mac_text(mac), alias)
+    return LinkRow(
+        ifindex,
+        name,
+        bool(flags & IFF_UP),
+        bool(flags & IFF_NOARP),
+        mtu,
+        device,
+        kind,
+        _mac_text(mac),
+        alias=text_of(found.get(_IFLA_IFALIAS, b"")),
+        lower=u32_of(found.get(_IFLA_LINK, b"\0\0\0\0")),
+        bridge=u32_of(found.get(_IFLA_MASTER, b"\0\0\0\0")),
+        vlan_id=_vlan_id(info) if kind == "vlan" else 0,
+    )
+
+
+def _vlan_id(info: dict[int, bytes]) -> int:
+    packed = attributes(info.get(_INFO_DATA, b"")).get(_VLAN_ID, b"\0\0")
+    return int(struct.unpack_from("=H", packed)[0])
+
+
+def vlan_body(name: str, parent: int, vlan_id: int, namespace_descriptor: int) -> bytes:
+    """A VLAN of an interface, born in another namespace."""
+    settings = nested(_INFO_DATA, attribute(_VLAN_ID, struct.pack("=H", vlan_id)))
+    return (
+        _LINK.pack(0, 0, 0, 0, 0)
+        + text(_IFLA_IFNAME, name)
+        + u32(_IFLA_LINK, parent)
+        + u32(_IFLA_NET_NS_FD, namespace_descriptor)
+        + nested(_IFLA_LINKINFO, text(_INFO_KIND, "vlan"), settings)
+    )
+
+
+def pair_body(name: str, peer_name: str, peer_namespace_descriptor: int) -> bytes:
+    """A veth pair with its second end in another namespace."""
+    peer = text(_IFLA_IFNAME, peer_name) + u32(_IFLA_NET_NS_FD, peer_namespace_descriptor)
+    settings = nested(_INFO_DATA, nested(_VETH_PEER, _LINK.pack(0, 0, 0, 0, 0) + peer))
+    return (
+        _LINK.pack(0, 0, 0, 0, 0)
+        + text(_IFLA_IFNAME, name)
+        + nested(_IFLA_LINKINFO, text(_INFO_KIND, "veth"), settings)
+    )
+
+
+def link_bridge_body(ifindex: int, bridge: int) -> bytes:
+    """Make an interface a port of a bridge; 0: of none."""
+    return _LINK.pack(0, 0, ifindex, 0, 0) + u32(_IFLA_MASTER, bridge)
 
 
 def address_dump_body(family: int = AF_INET) -> bytes:
@@ -241,6 +293,33 @@ def route_of(message: bytes) -> tuple[int, str] | None:
     if family == AF_INET6 or table != _TABLE_MAIN or found.get(_RTA_GATEWAY) != _NEXT_HOP:
         return None
     return u32_of(found[_RTA_OIF]), f"{_address_text(found.get(_RTA_DST, bytes(4)))}/{prefix_bits}"
+
+
+def port_route_body(ifindex: int, cidr_block: str, next_hop: str, source: str = "") -> bytes:
+    """A route out of a port: by a router there, or to the link itself when `next_hop` is ''."""
+    network = ip_network(cidr_block)
+    scope = _SCOPE_UNIVERSE if next_hop else _SCOPE_LINK
+    flags = (_TABLE_MAIN, _PROTOCOL_STATIC, scope, _TYPE_UNICAST, _ONLINK if next_hop else 0)
+    return (
+        _ROUTE.pack(AF_INET, network.prefixlen, 0, 0, *flags)
+        + attribute(_RTA_DST, network.network_address.packed)
+        + (attribute(_RTA_GATEWAY, ip_address(next_hop).packed) if next_hop else b"")
+        + (attribute(_RTA_PREFSRC, ip_address(source).packed) if source else b"")
+        + u32(_RTA_OIF, ifindex)
+    )
+
+
+def port_route_of(message: bytes) -> tuple[int, str, str] | None:
+    """ifindex, destination and next hop of a route as `port_route_body` makes them; None for any other."""
+    family, prefix_bits, _, _, table, protocol, _, kind, _ = _ROUTE.unpack_from(message)
+    if family != AF_INET or table != _TABLE_MAIN or protocol != _PROTOCOL_STATIC or kind != _TYPE_UNICAST:
+        return None
+    found = attributes(message[_ROUTE.size :])
+    gateway = found.get(_RTA_GATEWAY)
+    if gateway == _NEXT_HOP or _RTA_OIF not in found:
+        return None
+    destination = f"{_address_text(found.get(_RTA_DST, bytes(4)))}/{prefix_bits}"
+    return u32_of(found[_RTA_OIF]), destination, _address_text(gateway) if gateway else ""
 
 
 def path_body(table: int, ifindex: int) -> bytes:

@@ -186,13 +186,49 @@ class TunnelNow:
     counters: Mapping[int, Counters] = field(default_factory=dict)
 
 
+MADE_PREFIX: Final = "net-"
+"""Begins the names of ports that the gateway makes, rather than takes from its host."""
+
+HOST_HOP: Final = "169.254.0.2"
+"""The instance's address towards a host that is a member of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vlan:
+    """A VLAN of an interface that stays with the host."""
+
+    parent: str
+    vlan_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostEnd:
+    """The host's end of a port: in a bridge, or with an address of the host's own and routes to what is elsewhere.
+
+    `sealed`: the host passes nothing on that comes out of it, and nothing but its own address goes in.
+    """
+
+    name: str
+    bridge: str | None = None
+    address: str | None = None
+    routes: frozenset[str] = frozenset()
+    up: bool = True
+    sealed: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An interface towards a network's hosts. `segments` is false while GRO or LRO may glue packets together."""
+    """An interface towards a network's hosts. `segments` is false while GRO or LRO may glue packets together.
+
+    `routes` are blocks behind it with their next hops ('': on the link itself). `outside` is what a port that the
+    gateway has made hangs on; None: it is an interface of the host's that was taken.
+    """
 
     addresses: frozenset[str]
     up: bool
     segments: bool
+    routes: frozenset[tuple[str, str]] = frozenset()
+    outside: Vlan | HostEnd | None = None
 
 
 @dataclass(frozen=True)
@@ -211,6 +247,8 @@ class HostNow:
 
     interfaces: frozenset[str]
     underlay_mtu: int | None
+    bridges: frozenset[str] = frozenset()
+    underlay_interfaces: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,15 @@ from opencen.gateway.kernel.messages import abroad, in_namespace
 FOLDER: Final = Path("/run/netns")
 OWN: Final = Path("/proc/self/ns/net")
 
+_NET_SETTINGS: Final = Path("/proc/sys/net")
 _SETTINGS: Final = {
     "ipv4/ip_forward": "1",
     "ipv4/conf/all/rp_filter": "0",
     "ipv4/conf/default/rp_filter": "0",
     # what the gateway itself sends, an ICMP error perhaps, comes out of a front with an address of its own
     "ipv4/conf/all/accept_local": "1",
+    # hosts learn at once that the gateway's address has come to another interface
+    "ipv4/conf/all/arp_notify": "1",
     "ipv4/conf/all/send_redirects": "0",
     "ipv4/conf/default/send_redirects": "0",
 }
@@ -36,6 +39,7 @@ _MS_BIND, _MNT_DETACH = 4096, 2
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 _SIOCETHTOOL = 0x8946
+_SET_TSO, _SET_GSO = 0x1F, 0x24
 _GET_GRO, _SET_GRO, _GET_FLAGS, _SET_FLAGS = 0x2B, 0x2C, 0x25, 0x26
 _FLAG_LRO = 1 << 15
 
@@ -100,7 +104,7 @@ def _libc_error(what: str) -> OSError:
 
 @cache
 def _settings() -> dict[Path, str]:
-    folder = Path("/proc/sys/net")
+    folder = _NET_SETTINGS
     wanted = {folder / name: value for name, value in _SETTINGS.items()}
     if (folder / "ipv6").is_dir():
         wanted |= {folder / name: value for name, value in _WITHOUT_IPV6.items()}
@@ -126,9 +130,19 @@ def is_prepared(name: str) -> bool:
     return in_namespace(path_of(name), look)
 
 
-def control_socket(name: str) -> socket.socket:
+def write_setting(path: Path, setting: str, value: str) -> None:
+    """Write below /proc/sys/net, in the namespace at `path`. Raises OSError."""
+    in_namespace(path, lambda: (_NET_SETTINGS / setting).write_text(value))
+
+
+def read_setting(path: Path, setting: str) -> str:
+    """Read below /proc/sys/net, in the namespace at `path`. Raises OSError."""
+    return in_namespace(path, lambda: (_NET_SETTINGS / setting).read_text().strip())
+
+
+def control_socket(path: Path) -> socket.socket:
     """A socket through which the interfaces of a namespace can be asked and set, from anywhere."""
-    return in_namespace(path_of(name), lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    return in_namespace(path, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
 
 
 def _ethtool(control: socket.socket, interface: str, command: int, value: int = 0) -> int:
@@ -147,25 +161,21 @@ def stop_gluing(control: socket.socket, interface: str) -> None:
             _ethtool(control, interface, _SET_FLAGS, flags & ~_FLAG_LRO)
 
 
-def has_gro(namespace: Path, interface: str) -> bool:
-    """In the namespace with the underlay, where no socket is kept for it."""
-
-    def see() -> bool:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control, suppress(OSError):
-            return bool(_ethtool(control, interface, _GET_GRO))
-        return False
-
-    return in_namespace(namespace, see)
+def has_gro(control: socket.socket, interface: str) -> bool:
+    with suppress(OSError):
+        return bool(_ethtool(control, interface, _GET_GRO))
+    return False
 
 
-def glue_again(namespace: Path, interface: str) -> None:
+def glue_again(control: socket.socket, interface: str) -> None:
     """GRO on, as a host has it by default."""
+    _ethtool(control, interface, _SET_GRO, 1)
 
-    def switch_on() -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-            _ethtool(control, interface, _SET_GRO, 1)
 
-    in_namespace(namespace, switch_on)
+def send_segments(control: socket.socket, interface: str) -> None:
+    """What leaves an interface is cut into packets before: where it arrives, the limit must count each."""
+    for command in (_SET_TSO, _SET_GSO):
+        _ethtool(control, interface, command, 0)
 
 
 def glues(control: socket.socket, interface: str) -> bool:

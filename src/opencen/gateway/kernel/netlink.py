@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import errno
 import re
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_interface
 from typing import Final
 
-from opencen.gateway.kernel import links, namespaces, queues, takeover, wireguard
+from opencen.gateway.kernel import links, namespaces, ports, queues, wireguard
 from opencen.gateway.kernel import operations as ops
 from opencen.gateway.kernel.messages import (
     NLM_F_CREATE,
@@ -28,16 +26,15 @@ from opencen.gateway.kernel.model import (
     HostNow,
     KernelNow,
     NamespaceNow,
-    Port,
     Tree,
     Tunnel,
     TunnelNow,
     WireGuard,
 )
 
-_NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
-_NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
-_NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
+_NEWLINK, _DELLINK, _GETLINK = links.NEWLINK, links.DELLINK, links.GETLINK
+_GETADDR = links.GETADDR
+_NEWROUTE, _DELROUTE, _GETROUTE = links.NEWROUTE, links.DELROUTE, links.GETROUTE
 _NEWNEIGH, _GETNEIGH = 28, 30
 _NEWRULE, _DELRULE, _GETRULE = 32, 33, 34
 _NEWQDISC, _DELQDISC, _GETQDISC = 36, 37, 38
@@ -55,6 +52,7 @@ class _Rows:
     addresses: dict[int, set[str]] = field(default_factory=dict)
     next_hops: dict[int, str] = field(default_factory=dict)
     routes: dict[int, set[str]] = field(default_factory=dict)
+    port_routes: dict[int, ports.Routes] = field(default_factory=dict)
     paths: dict[int, int] = field(default_factory=dict)
     rules: dict[str, set[int]] = field(default_factory=dict)
     queues: dict[int, list[tuple[int, int, dict[int, bytes]]]] = field(default_factory=dict)
@@ -100,12 +98,11 @@ class _Opened:
     """What stays open in a namespace: `inode` tells it from another one of the same name."""
 
     inode: int
-    routing: NetlinkSocket
-    control: socket.socket
+    inside: ports.Inside
 
     def close(self) -> None:
-        self.routing.close()
-        self.control.close()
+        self.inside.routing.close()
+        self.inside.control.close()
 
 
 @dataclass
@@ -142,11 +139,13 @@ class NetlinkKernel:
         self._private_key = private_key
         self._underlay = namespaces.path_of(underlay) if underlay else namespaces.OWN
         self._host = NetlinkSocket(self._underlay if underlay else None)
+        self._outside = ports.Host(self._underlay, self._host, namespaces.control_socket(self._underlay))
         self._opened: dict[str, _Opened] = {}
         self._looked_at: set[str] = set()
 
     def close(self) -> None:
         self._host.close()
+        self._outside.control.close()
         for opened in self._opened.values():
             opened.close()
         self._opened.clear()
@@ -163,12 +162,12 @@ class NetlinkKernel:
         if known and known.inode == inode:
             return known
         self._forget(namespace)
-        opened = _Opened(inode, NetlinkSocket(path), namespaces.control_socket(namespace))
+        opened = _Opened(inode, ports.Inside(path, NetlinkSocket(path), namespaces.control_socket(path)))
         self._opened[namespace] = opened
         return opened
 
     def _socket(self, namespace: str) -> NetlinkSocket:
-        return self._open(namespace).routing
+        return self._open(namespace).inside.routing
 
     def _forget(self, namespace: str) -> None:
         known = self._opened.pop(namespace, None)
@@ -180,20 +179,28 @@ class NetlinkKernel:
     def read(self, names: Sequence[str] | None = None) -> KernelNow:
         self._looked_at.clear()
         there = namespaces.names(self._prefix) if names is None else namespaces.those_of(names)
-        return KernelNow(self._read_host(), {name: self._read_namespace(name) for name in there}, time.time())
+        rows = self._outside.rows()
+        found = {name: self._read_namespace(name, rows) for name in there}
+        return KernelNow(self._read_host(rows), found, time.time())
 
-    def _read_host(self) -> HostNow:
-        rows = [links.link_of(message) for message in self._host.dump(_GETLINK, links.link_dump_body())]
+    def _read_host(self, there: ports.HostRows) -> HostNow:
+        rows = there.links.values()
         owners = {
             ifindex
             for ifindex, address in map(links.address_of, self._host.dump(_GETADDR, links.address_dump_body(family=0)))
             if address.split("/")[0] == self._endpoint
         }
         mtus = [row.mtu for row in rows if row.ifindex in owners]
-        return HostNow(frozenset(row.name for row in rows), min(mtus, default=None))
+        return HostNow(
+            interfaces=frozenset(row.name for row in rows),
+            underlay_mtu=min(mtus, default=None),
+            bridges=frozenset(row.name for row in rows if row.kind == "bridge"),
+            underlay_interfaces=frozenset(row.name for row in rows if row.ifindex in owners),
+        )
 
-    def _read_namespace(self, name: str) -> NamespaceNow:
-        opened, control = self._socket(name), self._open(name).control
+    def _read_namespace(self, name: str, there: ports.HostRows) -> NamespaceNow:
+        inside = self._open(name).inside
+        opened = inside.routing
         rows = self._read_rows(opened)
         loopback_up = any(row.name == "lo" and row.up for row in rows.links)
         others = [row for row in rows.links if row.name != "lo" and not _is_ours(row)]
@@ -203,8 +210,12 @@ class NetlinkKernel:
                 row.name: self._read_tunnel(opened, row, rows) for row in rows.links if row.device or _is_front(row)
             },
             ports={
-                row.name: Port(
-                    frozenset(rows.addresses.get(row.ifindex, ())), row.up, not namespaces.glues(control, row.name)
+                row.name: self._outside.port(
+                    inside,
+                    row,
+                    frozenset(rows.addresses.get(row.ifindex, ())),
+                    rows.port_routes.get(row.ifindex, frozenset()),
+                    there,
                 )
                 for row in others
             },
@@ -222,7 +233,9 @@ class NetlinkKernel:
         for hop in map(links.next_hop_of, opened.dump(_GETNEIGH, links.neighbour_dump_body())):
             if hop:
                 rows.next_hops[hop[0]] = hop[1]
-        for message in opened.dump(_GETROUTE, links.route_dump_body()):
+        messages = opened.dump(_GETROUTE, links.route_dump_body())
+        rows.port_routes = ports.routes_of(messages)
+        for message in messages:
             route, path = links.route_of(message), links.path_of(message)
             if route:
                 rows.routes.setdefault(route[0], set()).add(route[1])
@@ -300,16 +313,19 @@ class NetlinkKernel:
                 self._create_namespace(scope.namespace)
             case ops.DeleteNamespace(scope):
                 self._delete_namespace(scope.namespace)
-            case ops.AttachPort(scope, addresses):
-                self._attach_port(scope, addresses)
+            case ops.AttachPort(scope, port):
+                self._outside.attach(self._open(scope.namespace).inside, scope.part, port)
             case ops.DetachPort(scope):
-                self._give_back(self._socket(scope.namespace), self._ifindex(scope, progress))
+                inside = self._open(scope.namespace).inside
+                row = inside.row(scope.part)
+                if row is not None:
+                    self._outside.give_back(inside, row)
             case ops.CreateTunnel(scope, Front() as front):
                 self._create_front(scope, front)
             case ops.CreateTunnel(scope, Device() as device):
                 with namespaces.path_of(scope.namespace).open("rb") as target:
                     self._host.request(_NEWLINK, _NEW, links.vxlan_body(scope.part, device, target.fileno()))
-                namespaces.stop_gluing(self._open(scope.namespace).control, scope.part)
+                namespaces.stop_gluing(self._open(scope.namespace).inside.control, scope.part)
             case ops.CreateWireGuard(scope, device):
                 self._create_wireguard(scope, device)
             case ops.DeleteTunnel(scope) | ops.DeleteWireGuard(scope):
@@ -407,7 +423,7 @@ class NetlinkKernel:
             opened.request(_NEWRULE, _NEW, body)
         opened.request(_NEWLINK, _NEW, links.front_body(scope.part, front))
         for name in (scope.part, inner):
-            namespaces.stop_gluing(self._open(scope.namespace).control, name)
+            namespaces.stop_gluing(self._open(scope.namespace).inside.control, name)
 
     def _drop_rules(self, scope: ops.Scope) -> None:
         opened = self._socket(scope.namespace)
@@ -442,73 +458,20 @@ class NetlinkKernel:
         opened.request(_NEWLINK, 0, links.link_up_body(loopback.ifindex))
 
     def _delete_namespace(self, name: str) -> None:
-        opened = self._socket(name)
+        inside = self._open(name).inside
+        opened = inside.routing
         for row in map(links.link_of, opened.dump(_GETLINK, links.link_dump_body())):
             if _is_tunnel(row) or _is_wireguard(row):
                 opened.request(_DELLINK, 0, links.link_delete_body(row.ifindex))
             elif row.name != "lo" and not _is_ours(row):
-                self._give_back_if_movable(opened, row.ifindex)
+                self._give_back_if_movable(inside, row)
         self._forget(name)
         namespaces.remove(name)
 
-    def _give_back_if_movable(self, opened: NetlinkSocket, ifindex: int) -> None:
+    def _give_back_if_movable(self, inside: ports.Inside, row: links.LinkRow) -> None:
         # devices that every namespace gets of its own (tunl0, sit0) refuse to move with EINVAL
         try:
-            self._give_back(opened, ifindex)
+            self._outside.give_back(inside, row)
         except KernelRefusedError as refusal:
             if refusal.errno != errno.EINVAL:
                 raise
-
-    def _give_back(self, opened: NetlinkSocket, ifindex: int) -> None:
-        """To the host, as it was before it was taken."""
-        row = links.link_of(opened.get(_GETLINK, links.link_by_index_body(ifindex)))
-        with self._underlay.open("rb") as own:
-            opened.request(_NEWLINK, 0, links.link_move_body(ifindex, own.fileno()))
-        before = takeover.before_of(row.alias)
-        if before is None:
-            return
-        there = links.link_of(self._host.get(_GETLINK, links.link_by_name_body(row.name))).ifindex
-        if before.gro:
-            namespaces.glue_again(self._underlay, row.name)
-        if before.up:
-            self._host.request(_NEWLINK, 0, links.link_up_body(there))
-        for address in before.addresses:
-            self._host.request(_NEWADDR, _PUT, links.address_body(there, address))
-        self._host.request(_NEWLINK, 0, links.link_alias_body(there, before.alias))
-
-    def _attach_port(self, scope: ops.Scope, addresses: frozenset[str]) -> None:
-        opened = self._socket(scope.namespace)
-        try:
-            row = links.link_of(opened.get(_GETLINK, links.link_by_name_body(scope.part)))
-        except KernelRefusedError as refusal:
-            if refusal.errno != errno.ENODEV:
-                raise
-            self._take(scope)
-            row = links.link_of(opened.get(_GETLINK, links.link_by_name_body(scope.part)))
-        present = {
-            address
-            for ifindex, address in map(links.address_of, opened.dump(_GETADDR, links.address_dump_body()))
-            if ifindex == row.ifindex
-        }
-        for address in sorted(present - addresses):
-            opened.request(_DELADDR, 0, links.address_body(row.ifindex, address))
-        for address in sorted(addresses - present):
-            opened.request(_NEWADDR, _PUT, links.address_body(row.ifindex, address))
-        namespaces.stop_gluing(self._open(scope.namespace).control, scope.part)
-        opened.request(_NEWLINK, 0, links.link_up_body(row.ifindex))
-
-    def _as_it_is(self, row: links.LinkRow) -> takeover.Before:
-        addresses = tuple(
-            address
-            for ifindex, address in map(links.address_of, self._host.dump(_GETADDR, links.address_dump_body(0)))
-            if ifindex == row.ifindex and not ip_interface(address).is_link_local
-        )
-        return takeover.Before(addresses, row.up, namespaces.has_gro(self._underlay, row.name), row.alias)
-
-    def _take(self, scope: ops.Scope) -> None:
-        row = links.link_of(self._host.get(_GETLINK, links.link_by_name_body(scope.part)))
-        if takeover.before_of(row.alias) is None:
-            kept = takeover.note(self._as_it_is(row))
-            self._host.request(_NEWLINK, 0, links.link_alias_body(row.ifindex, kept))
-        with namespaces.path_of(scope.namespace).open("rb") as target:
-            self._host.request(_NEWLINK, 0, links.link_move_body(row.ifindex, target.fileno()))

@@ -14,6 +14,7 @@ from opencen.gateway.kernel.model import (
     HtbClass,
     KernelNow,
     Leaf,
+    Port,
     RootQueue,
     WireGuard,
 )
@@ -46,15 +47,18 @@ class DeleteNamespace:
 
 @dataclass(frozen=True, slots=True)
 class AttachPort:
-    """Take the interface from the host if it is still there; give it the address; set it up; GRO and LRO off."""
+    """Make the port as it should be: taken from the host or made, with its addresses and routes, up, GRO and LRO off.
+
+    Only what differs is changed.
+    """
 
     scope: Scope
-    addresses: frozenset[str]
+    port: Port
 
 
 @dataclass(frozen=True, slots=True)
 class DetachPort:
-    """Give the interface back to the host."""
+    """Give the interface back to the host; remove it if the gateway has made it."""
 
     scope: Scope
 
