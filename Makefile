@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up install test lint types format bench docs screenshots package system clean help
+.PHONY: up install test lint types format bench faults docs screenshots package system clean help
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -42,6 +42,11 @@ format: install ## put the code into shape
 
 bench: install ## every figure that the docs quote
 	$(BIN)/python -m bench
+
+ROUNDS ?= 300
+SEED ?= 1
+faults: install ## kill, stop, fill and freeze servers and databases at random; ROUNDS=300 SEED=1; writes its result
+	PYTHONPATH=tests $(BIN)/python -m faults --rounds $(ROUNDS) --seed $(SEED) --save
 
 docs: install ## docs/cbn.md, out of the declarations in the code
 	$(BIN)/python -m opencen.api.cbn.document > docs/cbn.md

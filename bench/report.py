@@ -81,7 +81,8 @@ def write_page() -> None:
         parts += ["| " + " | ".join(result["columns"]) + " |", "|" + " ---: |" * len(result["columns"])]
         parts += ["| " + " | ".join(row) + " |" for row in result["rows"]]
         parts += ["", *(f"{note}\n" for note in result["notes"])]
-        parts += [f"*{result['machine']}; {result['at']}; `python -m bench {result['name']}`*", ""]
+        command = result.get("command") or f"python -m bench {result['name']}"
+        parts += [f"*{result['machine']}; {result['at']}; `{command}`*", ""]
     page = PAGE.read_text()
     before, after = page[: page.index(_BEGIN)], page[page.index(_END) :]
     PAGE.write_text(before + _BEGIN + "\n\n" + "\n".join(parts) + "\n" + after)

@@ -56,14 +56,8 @@ class ServerProcess:
 
     def start(self) -> None:
         """Returns when it is ready."""
-        self.data.mkdir(parents=True, exist_ok=True)
-        argv = [sys.executable, "-m", "opencen", "serve", "--data", str(self.data)]
-        argv += ["--listen", f"127.0.0.1:{self.port}", "--listen", f"unix:{self.socket}"]
-        argv += ["--database", self.database] if self.database else []
-        argv += self.options
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENCEN_")}
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)
+        self.spawn()
+        assert self.process is not None
         deadline = time.monotonic() + _START_TIMEOUT_S
         while self.process.poll() is None and time.monotonic() < deadline:
             try:
@@ -74,6 +68,17 @@ class ServerProcess:
             else:
                 return
         raise AssertionError(f"the server did not become ready: {self.log.read_text()[-2000:]}")
+
+    def spawn(self) -> None:
+        """Start it without waiting."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        argv = [sys.executable, "-m", "opencen", "serve", "--data", str(self.data)]
+        argv += ["--listen", f"127.0.0.1:{self.port}", "--listen", f"unix:{self.socket}"]
+        argv += ["--database", self.database] if self.database else []
+        argv += self.options
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENCEN_")}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Ends it, politely or with SIGKILL."""

@@ -161,8 +161,12 @@ class _Front:
     def __init__(self, rest: ASGIApp, rpc: ASGIApp) -> None:
         self._rest = rest
         self._rpc = rpc
+        self.console: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.console is not None and scope["type"] != "lifespan" and _is_of_console(scope["path"]):
+            await self.console(scope, receive, send)
+            return
         if scope["type"] == "http":
             if scope["path"] == "/" and is_rpc_request(scope):
                 await self._rpc(scope, receive, send)
@@ -170,6 +174,10 @@ class _Front:
             scope.setdefault("state", {})["request_id"] = str(uuid.uuid4())
             receive = _bounded(receive, MAX_REPORT_BYTES if scope["path"] == "/v1/gateway/report" else MAX_BODY_BYTES)
         await self._rest(scope, receive, send)
+
+
+def _is_of_console(path: str) -> bool:
+    return path == "/console" or path.startswith("/console/")
 
 
 def _bounded(receive: Receive, most_bytes: int) -> Receive:
@@ -204,6 +212,37 @@ class _Late:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = await to_thread.run_sync(self.make) if self._made is None else self._made
+        await app(scope, receive, send)
+
+
+class _LateConsole:
+    """The console, made while the server answers other calls already: its framework takes a second to import."""
+
+    def __init__(self, make: Callable[[], Starlette]) -> None:
+        self._make = make
+        self._made: asyncio.Future[Starlette] | None = None
+
+    async def live(self) -> None:
+        """Make it, and keep it alive until this is cancelled."""
+        made = self._future()
+        try:
+            app = await to_thread.run_sync(self._make)
+            gc.freeze()  # what is there now stays: later collections need not look at it again
+        except Exception as error:
+            _log.exception("the console could not be made", error=str(error))
+            made.set_exception(error)
+            return
+        async with app.router.lifespan_context(app):
+            made.set_result(app)
+            await asyncio.Event().wait()
+
+    def _future(self) -> asyncio.Future[Starlette]:
+        if self._made is None:
+            self._made = asyncio.get_running_loop().create_future()
+        return self._made
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = await asyncio.shield(self._future())
         await app(scope, receive, send)
 
 
@@ -249,10 +288,24 @@ def make_app(context: Context, *, with_console: bool = False) -> ASGIApp:
         )
         metrics.duties_leader.set_function(lambda: float(leader.leading))
         leader.start()
+        living = asyncio.create_task(console.live()) if with_console else None
         yield
+        if living is not None:
+            living.cancel()
+            await asyncio.wait([living])
         stop.set()
         await to_thread.run_sync(leader.stop)
 
+    def make_console() -> Starlette:
+        rest_api.make()
+        from opencen.console.app import mount  # noqa: PLC0415
+        from opencen.console.backend import Backend  # noqa: PLC0415
+
+        app = Starlette()
+        mount(app, Backend.in_process(front))
+        return app
+
+    console = _LateConsole(make_console)
     rest_api = _Late(lambda: _rest_app(context))
     rest = Starlette(
         routes=[
@@ -267,11 +320,7 @@ def make_app(context: Context, *, with_console: bool = False) -> ASGIApp:
     )
     front = _Front(rest, CbnEndpoint(context, observe=metrics.observe))
     if with_console:
-        rest_api.make()
-        from opencen.console.app import mount  # noqa: PLC0415  takes most of a second: only servers wait for it
-        from opencen.console.backend import Backend  # noqa: PLC0415
-
-        mount(rest, Backend.in_process(front))
+        front.console = console
     return front
 
 

@@ -66,6 +66,9 @@ def serve(
             help="Address or network of a load balancer whose X-Forwarded-For is believed; may repeat.",
         ),
     ] = None,
+    no_console: Annotated[
+        bool, typer.Option("--no-console", help="APIs only; `opencen console` serves the pages elsewhere.")
+    ] = False,
     ephemeral: Annotated[
         bool,
         typer.Option(
@@ -97,7 +100,7 @@ def serve(
                 f"first start: the administrator's credentials are in {directory / 'admin.json'}", highlight=False
             )
         err.print(f"listening on {', '.join(map(str, addresses))}", highlight=False)
-        run(addresses, context, tls=tls, trusted_proxies=trusted_proxy or ())
+        run(addresses, context, tls=tls, with_console=not no_console, trusted_proxies=trusted_proxy or ())
     except (
         AddressError,
         SchemaTooNewError,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 _hasher = PasswordHasher()
-NOBODYS_HASH = _hasher.hash(secrets.token_urlsafe(16))
-"""Checked for unknown users too, so that the time of an answer does not tell who exists."""
+
+
+@cache
+def nobodys_hash() -> str:
+    """Checked for unknown users too, so that the time of an answer does not tell who exists."""
+    return _hasher.hash(secrets.token_urlsafe(16))
 
 
 def hash_of(password: str) -> str:

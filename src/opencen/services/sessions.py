@@ -46,7 +46,7 @@ def check_password(context: Context, visitor: Visitor, password: str) -> tuple[U
         user = identities.find_user(tx, visitor.username)
         accounts = identities.find_accounts(tx)
         second = totp_rows.find(tx, user.id) if user else None
-    right = passwords.verify(user.password_hash if user else passwords.NOBODYS_HASH, password)
+    right = passwords.verify(user.password_hash if user else passwords.nobodys_hash(), password)
     if user is None or not right or user.disabled_at is not None:
         refusal = UnauthenticatedError("the username or the password is wrong", field="password")
         shown = replace(visitor, username=visitor.username[:_MAX_SHOWN])
