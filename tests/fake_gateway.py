@@ -20,6 +20,10 @@ class FakeGateway:
         self.credential = credential
         self.client = Client(server, credential)
         self.endpoint = endpoint
+        self.max_encrypted_links = 1_000
+        self.behind_nat = False
+        self.keys: dict[tuple[str, str], dict[str, Any]] = {}
+        """What is reported of the keys of a link, by instance and peer region."""
         self.applied_revision = 0
         self.instances: dict[str, dict[str, Any]] = {}
         self.state: dict[str, Any] = {"standby": False, "epoch": ""}
@@ -38,11 +42,17 @@ class FakeGateway:
         self.client = Client(server, self.credential)
 
     def hello(self) -> None:
-        capabilities = {"kernel": "none", "leaf_queue": "bfifo", "encryption": "none", "source_check": "nftables"}
         body = {
             "agent_version": "0",
             "endpoint": self.endpoint,
-            "capabilities": capabilities,
+            "behind_nat": self.behind_nat,
+            "capabilities": {
+                "kernel": "none",
+                "leaf_queue": "bfifo",
+                "encryption": "wireguard",
+                "max_encrypted_links": self.max_encrypted_links,
+                "source_check": "nftables",
+            },
             "host_id": self.host_id,
             "knows_roles": self.knows_roles,
         }
@@ -99,6 +109,7 @@ class FakeGateway:
                         else link["rate_bps"],
                         "error": error,
                         "measured_bps": measured_bps(link["peer_region_id"], link["rate_bps"]),
+                        **self.keys.get((instance["cen_id"], link["peer_region_id"]), {}),
                     }
                     for link in instance["links"]
                 ],

@@ -34,7 +34,7 @@ from opencen.api.cbn.protocol.decode import MAX_BODY_BYTES
 from opencen.changes.feed import Change, ChangeFeed
 from opencen.domain.errors import UnavailableError
 from opencen.pinning import AUTHORITY_PATH
-from opencen.services import audit_seals, following, gateways, identities, plans
+from opencen.services import audit_seals, encryption, following, gateways, identities, plans
 from opencen.services.context import Context
 from opencen.services.duties import Duty, Leader
 from opencen.services.pairs import Arbiter, begin_epoch
@@ -48,6 +48,7 @@ _COLLECT_EVERY = (50_000, 20, 20)
 DUTIES: tuple[Duty, ...] = (
     Duty("audit head", every_s=audit_seals.HEAD_EVERY_S, work=audit_seals.log_head),
     Duty("audit seal", every_s=audit_seals.SEAL_EVERY_S, work=audit_seals.seal),
+    encryption.ROTATE_KEYS,
     Duty("plan roll-back", every_s=1.0, work=plans.roll_back_due),
     Duty("follow the traffic", every_s=following.EVERY_S, work=following.follow),
 )

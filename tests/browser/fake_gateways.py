@@ -44,7 +44,12 @@ class FakeGateway:
         return {
             "agent_version": "0.1.0",
             "endpoint": f"192.0.2.{octet}",
-            "capabilities": {"kernel": "6.1.0-28-amd64", "leaf_queue": "fq_codel", "encryption": "none"},
+            "capabilities": {
+                "kernel": "6.1.0-28-amd64",
+                "leaf_queue": "fq_codel",
+                "encryption": "wireguard",
+                "max_encrypted_links": 1000,
+            },
             "declared_networks": [],
         }
 

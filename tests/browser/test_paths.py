@@ -285,7 +285,7 @@ def test_gateways_say_what_they_can_and_what_they_enforce(
     page = viewer.go("/gateways")
     gateway_id = gateways.by_region["cn-shenzhen"].credential.identifier
     expect(viewer.cell(gateway_id, "state")).to_contain_text("Live")
-    expect(viewer.cell(gateway_id, "capabilities")).to_contain_text("fq_codel · encryption: none")
+    expect(viewer.cell(gateway_id, "capabilities")).to_contain_text("fq_codel · encryption: wireguard")
     page.get_by_role("link", name=gateway_id).click()
     row = viewer.row(f"{made['cen_id']}:cn-shenzhen:us-west-1")
     expect(row.locator('[data-column="kernel"]')).to_contain_text("9 Mbit/s")

@@ -96,8 +96,9 @@ class Wire:
                 context,
                 row,
                 endpoint=f"192.0.2.{number}",
+                behind_nat=False,
                 agent_version="0",
-                capabilities={"source_check": "nftables"},
+                capabilities={"source_check": "nftables", "max_encrypted_links": 100},
                 declared_networks=[],
             )
             self.kernels[name] = Kernel(row, f"192.0.2.{number}")

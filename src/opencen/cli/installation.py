@@ -44,6 +44,7 @@ def add_to(app: typer.Typer) -> None:
     gateway.app.add_typer(join_tokens.app, name="token")
     gateway.app.command("ask-rotation")(ask_rotation)
     joining.add_to(gateway.app)
+    gateway.app.command("rotate-keys")(rotate_keys)
     gateway.app.command("remove")(remove_gateway)
     gateway.app.command("release")(release_gateway)
     app.add_typer(audit.app, name="audit")
@@ -118,6 +119,20 @@ def remove_gateway(
     with told(), connect(context) as client:
         client.delete(f"/v1/gateways/{gateway_id}")
     out.print(f"{gateway_id} removed", highlight=False)
+
+
+def rotate_keys(
+    context: typer.Context,
+    gateway_id: Annotated[str, typer.Argument(help="Id (gw-…) of a gateway.")],
+) -> None:
+    """Rotate all keys of a gateway's encrypted links. No packet is lost; it takes some seconds.
+
+    Pre-shared keys are rotated every day and static keys every 30 days anyway. `opencen encryption links` shows ages.
+    """
+    with told(), connect(context) as client:
+        begun = client.post(f"/v1/gateways/{gateway_id}/rotate-keys")["links"]
+    links = "1 link" if begun == 1 else f"{begun} links"
+    out.print(f"the keys of {links} of {gateway_id} are being rotated", highlight=False)
 
 
 def release_gateway(

@@ -9,6 +9,7 @@ from opencen.cli import (
     capacity,
     connections,
     console,
+    encryption,
     gateway,
     installation,
     instances,
@@ -62,6 +63,7 @@ app.add_typer(networks.app, name="network")
 app.add_typer(packages.app, name="package")
 app.add_typer(capacity.app, name="capacity")
 app.add_typer(connections.app, name="connection")
+app.add_typer(encryption.app, name="encryption")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(lab.app, name="lab")
 app.add_typer(secrets.app, name="secrets")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from opencen.domain.rotation import KeySide
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,14 +15,37 @@ class WantedNetwork:
 
 
 @dataclass(frozen=True, slots=True)
+class WantedTunnel:
+    """One generation of static keys; the peer's end is None until it is known."""
+
+    generation: int
+    peer_public_key: str | None
+    peer_port: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WantedWireGuard:
+    """How a link is encrypted. `preshared_keys` are (id, key), the preferred one first."""
+
+    tunnels: tuple[WantedTunnel, ...]
+    preshared_keys: tuple[tuple[int, str], ...] = field(repr=False)
+    peer_is_behind_nat: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WantedLink:
-    """`granted_bps` 0 stands for the connectivity-test rate; `peer_endpoint` None: the peer region has no gateway."""
+    """`granted_bps` 0 stands for the connectivity-test rate; `peer_endpoint` None: there is nothing to build.
+
+    `wireguard` None: over plain VXLAN. `refusal` says why the link is not built.
+    """
 
     peer_region_id: str
     vni: int
     peer_endpoint: str | None
     remote_cidr_blocks: tuple[str, ...]
     granted_bps: int
+    wireguard: WantedWireGuard | None = None
+    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +98,12 @@ class WantedState:
 
 @dataclass(frozen=True, slots=True)
 class KernelLink:
-    """What a gateway has found in its kernel for a link. `in_kernel_bps` None: no tunnel."""
+    """What a gateway has found in its kernel for a link. `in_kernel_bps` None: no tunnel. `keys` None: plain."""
 
     peer_region_id: str
     in_kernel_bps: int | None
     error: str | None
+    keys: KeySide | None = None
 
 
 @dataclass(frozen=True, slots=True)

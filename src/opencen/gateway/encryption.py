@@ -64,6 +64,8 @@ class LinkEnd:
     def devices(self, mtu: int, there: NamespaceNow | None, at_s: float) -> dict[str, WireGuard]:
         """The WireGuard devices by name, the newest last: one for each tunnel of which both ends have their key."""
         devices: dict[str, WireGuard] = {}
+        if not self._preshared_keys:
+            return devices
         for tunnel in self._tunnels:
             key = self._key(tunnel.generation)
             if key is None or tunnel.peer_public_key is None or tunnel.peer_port is None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import combinations_with_replacement
 from typing import Any
+from urllib.parse import quote
 
 from opencen.client import ApiError, Client
 from opencen.lab.errors import LabError
@@ -71,6 +73,16 @@ def _ensure_regions(client: Client, topology: Topology, announce: Announce) -> N
             announce(f"added region {region.id} ({region.name})")
 
 
+def _ensure_encryption(client: Client, topology: Topology) -> None:
+    """How links between the lab's areas are carried, where nobody has chosen yet."""
+    areas = sorted({region.area for region in topology.regions})
+    chosen = {(item["area_a_id"], item["area_b_id"]) for item in everything(client, "/v1/encryption")}
+    for pair in combinations_with_replacement(areas, 2):
+        if pair not in chosen:
+            path = f"/v1/encryption/{quote(pair[0], safe='')}/{quote(pair[1], safe='')}"
+            client.request("PUT", path, body={"encryption": topology.encryption})
+
+
 def _ensure_networks(client: Client, topology: Topology, announce: Announce) -> list[str]:
     existing = {
         (item.region_id, item.name): item.id
@@ -108,6 +120,7 @@ def ensure_scenario(client: Client, topology: Topology, announce: Announce) -> N
     refuses.
     """
     _ensure_regions(client, topology, announce)
+    _ensure_encryption(client, topology)
     network_ids = _ensure_networks(client, topology, announce)
     if topology.instance is None:
         return

@@ -9,7 +9,7 @@ from dataclasses import field
 from importlib.resources import files
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -61,6 +61,8 @@ class Topology:
     instance: Name | None = None
     packages: tuple[PackageTopology, ...] = ()
     underlay_mtu: int = field(default=9000)
+    encryption: Literal["wireguard", "vxlan"] = "vxlan"
+    """How its links are carried; `wireguard` needs that on this machine, and one gateway's userspace is slow."""
 
     @property
     def networks(self) -> tuple[tuple[RegionTopology, NetworkTopology], ...]:

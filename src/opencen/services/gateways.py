@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_address
+from typing import Any
 
 from opencen.domain.errors import (
     ConflictError,
@@ -33,9 +34,9 @@ from opencen.domain.wanted import (
     WantedState,
     counted_bps,
 )
-from opencen.services import grants, pairs
+from opencen.services import encryption, grants, pairs
 from opencen.services.context import Context, Work
-from opencen.store import control, epochs, gateways, links, packages, regions, remainders, routes
+from opencen.store import control, epochs, gateways, link_keys, links, packages, regions, remainders, routes
 from opencen.store.database import Transaction
 from opencen.store.gateways import GatewayRow, Heartbeat, Presence
 from opencen.store.links import ACTIVE, STANDBY
@@ -67,6 +68,7 @@ def enlist(
         token_sha256=credential_sha256,
         created_at=work.now,
         endpoint=None,
+        behind_nat=False,
         agent_version=None,
         capabilities={},
         declared_networks=[],
@@ -96,6 +98,7 @@ def _remove(context: Context, actor: Actor, gateway_id: str, action: str) -> Non
         row = _require(work.tx, gateway_id)
         package_ids = _release(work.tx, gateway_id)
         links.remove_sides(work.tx, gateway_id)
+        link_keys.forget_gateway(work.tx, gateway_id)
         gateways.remove(work.tx, gateway_id)
         remaining = gateways.of_region(work.tx, row.region_id)
         if row.is_active and remaining:
@@ -199,13 +202,14 @@ def hello(
     row: GatewayRow,
     *,
     endpoint: str,
+    behind_nat: bool,
     agent_version: str,
-    capabilities: dict[str, str],
+    capabilities: dict[str, Any],
     declared_networks: list[dict[str, str]],
     host_id: str | None = None,
     knows_roles: bool = True,
 ) -> None:
-    """A gateway has started, or was out of touch. Its peers are told when its endpoint is another than before.
+    """A gateway has started, or was out of touch. It and its peers are told when this changes how they are linked.
 
     Raises InvalidValueError when `endpoint` is no address of a host, GatewayInUseError when another host is this
     gateway now, and ConflictError for a standby whose agent does not know that there are such.
@@ -220,6 +224,7 @@ def hello(
     now = replace(
         row,
         endpoint=endpoint,
+        behind_nat=behind_nat,
         agent_version=agent_version,
         capabilities=capabilities,
         declared_networks=declared_networks,
@@ -233,13 +238,19 @@ def hello(
             work.tx,
             row.id,
             endpoint=endpoint,
+            behind_nat=behind_nat,
             agent_version=agent_version,
             capabilities=capabilities,
             declared_networks=declared_networks,
         )
-        if endpoint != row.endpoint:
+        if _linked_by(now) != _linked_by(row):
             pairs.touch_peers(work, row.region_id)
         work.tell(_introduction(row), _introduction(now))
+
+
+def _linked_by(row: GatewayRow) -> tuple[str | None, bool, object]:
+    """What of a gateway decides how links to it are built."""
+    return row.endpoint, row.behind_nat, row.capabilities.get("max_encrypted_links")
 
 
 def _check_endpoint(endpoint: str) -> None:
@@ -259,6 +270,7 @@ def _check_endpoint(endpoint: str) -> None:
 def _introduction(row: GatewayRow) -> dict[str, object]:
     return {
         "endpoint": row.endpoint,
+        "behind_nat": row.behind_nat,
         "agent_version": row.agent_version,
         "capabilities": row.capabilities,
         "declared_networks": row.declared_networks,
@@ -279,10 +291,10 @@ def wanted_state(context: Context, row: GatewayRow, after: int, held: Held | Non
         revision = max([current, *(at for _, at, _ in changed)])
         present = [(cen_id, at) for cen_id, at, is_present in changed if is_present]
         everyone = gateways.find_all(tx)
-        endpoints = {gateway.region_id: gateway.endpoint for gateway in everyone if gateway.is_active}
+        ends = {gateway.region_id: gateway for gateway in everyone if gateway.is_active}
         instances: list[WantedInstance] = []
         for start in range(0, len(present), _CHUNK):
-            instances += _wanted_instances(tx, row.region_id, dict(present[start : start + _CHUNK]), endpoints)
+            instances += _wanted_instances(context, tx, row, dict(present[start : start + _CHUNK]), ends)
         epoch = epochs.current(tx)
     removed = tuple(cen_id for cen_id, _, is_present in changed if not is_present)
     partner = next((item for item in everyone if item.region_id == row.region_id and item.id != row.id), None)
@@ -291,8 +303,9 @@ def wanted_state(context: Context, row: GatewayRow, after: int, held: Held | Non
 
 
 def _wanted_instances(
-    tx: Transaction, region_id: str, revisions: dict[str, int], endpoints: dict[str, str | None]
+    context: Context, tx: Transaction, mine: GatewayRow, revisions: dict[str, int], ends: dict[str, GatewayRow]
 ) -> list[WantedInstance]:
+    region_id = mine.region_id
     published: dict[tuple[str, str], list[str]] = {}
     local: dict[str, list[WantedNetwork]] = {cen_id: [] for cen_id in revisions}
     for network, known in routes.of_attached(tx, *revisions):
@@ -302,17 +315,23 @@ def _wanted_instances(
             local[network.cen_id].append(WantedNetwork(network.network_id, network.network_name, network.cidr_blocks))
     wanted: dict[str, list[WantedLink]] = {cen_id: [] for cen_id in revisions}
     waiting = links.held_by_standbys(tx, list(revisions), region_id)  # the former active gateway may still send
-    for link in links.of_instances(tx, list(revisions), region_id):
+    touching = links.of_instances(tx, list(revisions), region_id)
+    handed = encryption.handed(context, tx, touching, mine, ends)
+    for link in touching:
         peer_id = link.region_b_id if link.region_a_id == region_id else link.region_a_id
         remote = published.get((link.cen_id, peer_id))
         if remote is not None and local[link.cen_id]:
+            told = handed[link.key]
+            endpoint = ends[peer_id].endpoint if peer_id in ends and told.refusal is None else None
             wanted[link.cen_id].append(
                 WantedLink(
                     peer_id,
                     link.vni,
-                    endpoints.get(peer_id),
+                    endpoint,
                     tuple(sorted(remote)),
                     0 if link.key in waiting else link.granted_bps,
+                    told.wireguard,
+                    told.refusal,
                 )
             )
     return [
@@ -349,9 +368,10 @@ def report(
     _note_heard(context, row, host_id, trouble)
     if instances:
         _keep_presence(context, row, applied_revision, repairs, instances)
+    keys = encryption.said(row, instances)
     with context.database.read() as tx:
         news = _news(tx, row, instances)
-        if not news and not _drained(tx, row, instances):
+        if not news and not _drained(tx, row, instances) and not encryption.news(tx, row, keys):
             return control.region_revision(tx, row.region_id)
     with context.change(pairs.as_actor(row), "gateway.report", row.id, audited=False) as work:
         work.revision()
@@ -370,6 +390,7 @@ def report(
         for remainder, held_bps in _drained(work.tx, row, instances):
             remainders.hold(work.tx, remainder, held_bps)
             package_ids.add(remainder.package_id)
+        encryption.keep(context, work, row, encryption.news(work.tx, row, keys))
         _settle_all(work, sorted(package_ids))
     with context.database.read() as tx:
         return control.region_revision(tx, row.region_id)

@@ -24,8 +24,9 @@ class GatewayRow:
     token_sha256: bytes
     created_at: datetime
     endpoint: str | None
+    behind_nat: bool
     agent_version: str | None
-    capabilities: dict[str, str]
+    capabilities: dict[str, Any]
     declared_networks: list[dict[str, str]]
     next_token_sha256: bytes | None = None
     rotation_wanted: bool = False
@@ -75,6 +76,7 @@ def add(tx: Transaction, row: GatewayRow) -> None:
             token_sha256=row.token_sha256,
             created_at=row.created_at,
             endpoint=row.endpoint,
+            behind_nat=row.behind_nat,
             agent_version=row.agent_version,
             capabilities=row.capabilities,
             declared_networks=row.declared_networks,
@@ -136,8 +138,9 @@ def introduce(
     gateway_id: str,
     *,
     endpoint: str,
+    behind_nat: bool,
     agent_version: str,
-    capabilities: dict[str, str],
+    capabilities: dict[str, Any],
     declared_networks: list[dict[str, str]],
 ) -> None:
     tx.execute(
@@ -145,6 +148,7 @@ def introduce(
         .where(gateways.c.id == gateway_id)
         .values(
             endpoint=endpoint,
+            behind_nat=behind_nat,
             agent_version=agent_version,
             capabilities=capabilities,
             declared_networks=declared_networks,

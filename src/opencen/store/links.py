@@ -268,6 +268,14 @@ def of_instances(tx: Transaction, cen_ids: Sequence[str], region_id: str) -> lis
     return [Link(**row._mapping) for row in rows]
 
 
+def all_keys(tx: Transaction, cen_id: str | None = None) -> list[Key]:
+    """The links there are, of all instances or of one."""
+    statement = select(links.c.cen_id, links.c.region_a_id, links.c.region_b_id)
+    if cen_id is not None:
+        statement = statement.where(links.c.cen_id == cen_id)
+    return [(row[0], row[1], row[2]) for row in tx.execute(statement)]
+
+
 def touching_region(tx: Transaction, region_id: str) -> list[Link]:
     statement = select(links).where(or_(links.c.region_a_id == region_id, links.c.region_b_id == region_id))
     return [Link(**row._mapping) for row in tx.execute(statement)]

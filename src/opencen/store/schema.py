@@ -332,6 +332,69 @@ wire_remainders = Table(
 )
 """What kernels may still hold out of a package to which their link does not belong any more (rule 9)."""
 
+area_encryptions = Table(
+    "area_encryptions",
+    main,
+    Column("area_a_id", ForeignKey("areas.id"), primary_key=True),
+    Column("area_b_id", ForeignKey("areas.id"), primary_key=True),
+    Column("encryption", String, nullable=False),
+    CheckConstraint("area_a_id <= area_b_id", name="areas_sorted"),
+    CheckConstraint("encryption IN ('wireguard', 'vxlan')", name="encryption_known"),
+)
+"""How links between two areas are carried, where that was chosen."""
+
+link_encryptions = Table(
+    "link_encryptions",
+    main,
+    Column("cen_id", ForeignKey("instances.id", ondelete="CASCADE"), primary_key=True),
+    Column("region_a_id", ForeignKey("regions.id"), primary_key=True),
+    Column("region_b_id", ForeignKey("regions.id"), primary_key=True),
+    Column("encryption", String, nullable=False),
+    CheckConstraint("region_a_id < region_b_id", name="regions_sorted"),
+    CheckConstraint("encryption IN ('wireguard', 'vxlan')", name="encryption_known"),
+)
+"""How one pair of regions of an instance is carried, where that was chosen for it alone."""
+
+link_keys = Table(
+    "link_keys",
+    main,
+    Column("cen_id", String, primary_key=True),
+    Column("region_a_id", String, primary_key=True),
+    Column("region_b_id", String, primary_key=True),
+    Column("generations", JSON, nullable=False),
+    Column("preshared_keys", JSON, nullable=False),
+    Column("keys_made_at", UtcDateTime, nullable=False, index=True),
+    Column("preshared_key_made_at", UtcDateTime, nullable=False, index=True),
+    ForeignKeyConstraint(
+        ["cen_id", "region_a_id", "region_b_id"],
+        ["links.cen_id", "links.region_a_id", "links.region_b_id"],
+        ondelete="CASCADE",
+        name="fk_link_keys_links",
+    ),
+)
+"""The keys of an encrypted link: generations of static keys, and pre-shared keys, sealed."""
+
+link_key_sides = Table(
+    "link_key_sides",
+    main,
+    Column("cen_id", String, primary_key=True),
+    Column("region_a_id", String, primary_key=True),
+    Column("region_b_id", String, primary_key=True),
+    Column("gateway_id", String, primary_key=True),
+    Column("public_keys", JSON, nullable=False),
+    Column("sends_generation", Integer),
+    Column("held_preshared_key_ids", JSON, nullable=False),
+    Column("used_preshared_key_ids", JSON, nullable=False),
+    ForeignKeyConstraint(
+        ["cen_id", "region_a_id", "region_b_id"],
+        ["links.cen_id", "links.region_a_id", "links.region_b_id"],
+        ondelete="CASCADE",
+        name="fk_link_key_sides_links",
+    ),
+    Index(None, "gateway_id"),
+)
+"""What a gateway has said of its keys of a link."""
+
 gateways = Table(
     "gateways",
     main,
@@ -342,6 +405,7 @@ gateways = Table(
     Column("token_sha256", LargeBinary, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("endpoint", String),
+    Column("behind_nat", Boolean, nullable=False, server_default=false()),
     Column("agent_version", String),
     Column("capabilities", JSON, nullable=False),
     Column("declared_networks", JSON, nullable=False),

@@ -82,6 +82,39 @@ class Capacity(Given):
     left_mbps: int
 
 
+EncryptionName = Literal["wireguard", "vxlan"]
+
+
+class EncryptionChoice(Taken):
+    encryption: EncryptionName
+
+
+class AreaEncryption(Given):
+    """How links between two areas are carried, where that was chosen."""
+
+    area_a_id: str
+    area_b_id: str
+    encryption: EncryptionName
+
+
+class LinkEncryption(Given):
+    """How a pair of regions of an instance is carried. `refusal`: why its link is not built."""
+
+    cen_id: str
+    region_a_id: str
+    region_b_id: str
+    encryption: EncryptionName
+    chosen_by: Literal["connection", "areas", "default"]
+    refusal: str | None
+    rotates: bool = Field(description="new keys are being brought in beside the old ones")
+    keys_made_at: datetime | None
+    preshared_key_made_at: datetime | None
+
+
+class KeyRotation(Given):
+    links: int = Field(description="how many links' keys are being rotated from now on")
+
+
 class CapacityDeclare(Taken):
     capacity_mbps: int
 

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from opencen import __version__
 from opencen.api.rest import (
     connections,
+    encryption,
     gateway_channel,
     installation,
     instances,
@@ -27,6 +28,7 @@ MODULES = (
     networks,
     packages,
     connections,
+    encryption,
     plans,
     installation,
     join_tokens,

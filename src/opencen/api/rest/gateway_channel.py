@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query, Request
 
 from opencen.api.rest.callers import ContextOf, GatewayOf, get_gateway, source_address
 from opencen.domain.errors import JoinTokenRefusedError
-from opencen.domain.wanted import TEST_RATE_BPS, Held, KernelInstance, KernelLink, WantedInstance
+from opencen.domain.rotation import KeySide, PublicKey
+from opencen.domain.wanted import TEST_RATE_BPS, Held, KernelInstance, KernelLink, WantedInstance, WantedWireGuard
 from opencen.services import gateway_credentials, gateways, joining
 from opencen.wire import gateway as wire
 from opencen.wire.join_token import JoinTokenText
@@ -62,6 +63,7 @@ def hello(body: wire.Hello, context: ContextOf, gateway: GatewayOf) -> wire.Welc
         context,
         gateway,
         endpoint=body.endpoint,
+        behind_nat=body.behind_nat,
         agent_version=body.agent_version,
         capabilities=body.capabilities.model_dump(),
         declared_networks=[network.model_dump() for network in body.declared_networks],
@@ -122,9 +124,26 @@ def _instance(instance: WantedInstance) -> wire.InstanceState:
                 peer_endpoint=link.peer_endpoint,
                 remote_cidr_blocks=list(link.remote_cidr_blocks),
                 rate_bps=link.granted_bps or TEST_RATE_BPS,
+                wireguard=_wireguard(link.wireguard),
+                refusal=link.refusal,
             )
             for link in instance.links
         ],
+    )
+
+
+def _wireguard(wanted: WantedWireGuard | None) -> wire.WireGuardState | None:
+    if wanted is None:
+        return None
+    return wire.WireGuardState(
+        tunnels=[
+            wire.TunnelState(
+                generation=tunnel.generation, peer_public_key=tunnel.peer_public_key, peer_port=tunnel.peer_port
+            )
+            for tunnel in wanted.tunnels
+        ],
+        preshared_keys=[wire.PresharedKey(id=number, key=key) for number, key in wanted.preshared_keys],
+        peer_is_behind_nat=wanted.peer_is_behind_nat,
     )
 
 
@@ -148,7 +167,21 @@ def _found(instance: wire.InstanceReport) -> KernelInstance:
         cen_id=instance.cen_id,
         revision=instance.revision,
         removed=instance.removed,
-        links=tuple(KernelLink(link.peer_region_id, link.in_kernel_bps, link.error) for link in instance.links),
+        links=tuple(
+            KernelLink(link.peer_region_id, link.in_kernel_bps, link.error, _keys(link)) for link in instance.links
+        ),
         live_links={} if instance.removed else {link.peer_region_id: link.model_dump() for link in instance.links},
         networks={} if instance.removed else {item.network_id: item.model_dump() for item in instance.networks},
+    )
+
+
+def _keys(link: wire.LinkReport) -> KeySide | None:
+    if not link.tunnels:
+        return None
+    used = {tunnel.preshared_key_id for tunnel in link.tunnels if tunnel.preshared_key_id is not None}
+    return KeySide(
+        {tunnel.generation: PublicKey(tunnel.public_key, tunnel.port) for tunnel in link.tunnels},
+        next((tunnel.generation for tunnel in link.tunnels if tunnel.sends), None),
+        tuple(sorted(link.held_preshared_key_ids)),
+        tuple(sorted(used)),
     )
