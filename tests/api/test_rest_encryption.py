@@ -158,7 +158,7 @@ def test_gateways_behind_nat_are_not_called_and_two_of_them_cannot_be_linked(end
 def test_static_keys_are_rotated_make_before_break(ends: Ends, scenario: Scenario) -> None:
     for gateway in ends.both:
         ends.say(gateway, sends=1, uses=1)
-    assert scenario.client.post(f"/v1/gateways/{ends.west.id}/rotate-keys") == {"links": 1}
+    assert scenario.client.post(f"/v1/gateways/{ends.west.id}/rotate-keys")["links"] >= 1
     assert ends.state() == ([1, 2], [1, 2])
     assert scenario.client.post(f"/v1/gateways/{ends.west.id}/rotate-keys") == {"links": 0}, "it is under way"
     ends.say(ends.west, sends=1, uses=1)

@@ -15,7 +15,7 @@ from opencen.lab.errors import LabError
 from opencen.lab.topology import default_topology
 
 Item = dict[str, Any]
-LISTS = ("regions", "networks", "instances", "bandwidth-packages", "gateways", "region-connections")
+LISTS = ("regions", "networks", "instances", "bandwidth-packages", "gateways", "region-connections", "encryption")
 
 
 class ControlPlane:
@@ -61,6 +61,9 @@ class ControlPlane:
 
     def request(self, method: str, path: str, *, body: Any = None) -> None:
         self.changes.append(f"{method} {path}")
+        if areas := re.fullmatch(r"/v1/encryption/(.+)/(.+)", path):
+            self.lists["encryption"].append({"area_a_id": areas[1], "area_b_id": areas[2], **body})
+            return
         package_id = path.split("/")[3]
         next(item for item in self.lists["bandwidth-packages"] if item["id"] == package_id).update(body)
 

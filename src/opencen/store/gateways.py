@@ -24,13 +24,13 @@ class GatewayRow:
     token_sha256: bytes
     created_at: datetime
     endpoint: str | None
-    behind_nat: bool
     agent_version: str | None
     capabilities: dict[str, Any]
     declared_networks: list[dict[str, str]]
     next_token_sha256: bytes | None = None
     rotation_wanted: bool = False
     credential_since: datetime | None = None
+    behind_nat: bool = False
     role: str = ACTIVE
     role_since: int = 0
     """The revision at which it took its role."""
