@@ -424,7 +424,12 @@ def test_a_promoted_gateway_gets_its_rate_once_the_other_end_takes_nothing_from_
 def test_a_peer_that_takes_packets_from_any_address_frees_nothing(wire: Wire) -> None:
     hangzhou = wire.kernels[HANGZHOU]
     gateways.hello(
-        wire.context, hangzhou.row, endpoint="192.0.2.2", agent_version="0", capabilities={}, declared_networks=[]
+        wire.context,
+        hangzhou.row,
+        endpoint="192.0.2.2",
+        agent_version="0",
+        capabilities={"max_encrypted_links": 100},
+        declared_networks=[],
     )
     wire.set(HANGZHOU, 20)
     with wire.context.database.read() as tx:

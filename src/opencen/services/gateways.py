@@ -202,10 +202,10 @@ def hello(
     row: GatewayRow,
     *,
     endpoint: str,
-    behind_nat: bool,
     agent_version: str,
     capabilities: dict[str, Any],
     declared_networks: list[dict[str, str]],
+    behind_nat: bool = False,
     host_id: str | None = None,
     knows_roles: bool = True,
 ) -> None:
