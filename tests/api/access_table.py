@@ -32,6 +32,7 @@ REST: dict[str, tuple[str, Any]] = {
     "/bandwidth-packages/{package_id} PATCH": (OPERATOR, {}),
     "/bandwidth-packages/{package_id}/binding DELETE": (OPERATOR, None),
     "/bandwidth-packages/{package_id}/binding PUT": (OPERATOR, {"cen_id": "cen-x"}),
+    "/bandwidth-packages/{package_id}/sizing GET": (VIEWER, None),
     "/capacities GET": (ADMINISTRATOR, None),
     "/capacities/{area_id}/{other_area_id} DELETE": (ADMINISTRATOR, None),
     "/capacities/{area_id}/{other_area_id} PUT": (ADMINISTRATOR, {"capacity_mbps": 5}),

@@ -19,6 +19,7 @@ from opencen.cli import (
     plans,
     secrets,
     serving,
+    sizing,
     tls,
     up,
 )
@@ -58,6 +59,7 @@ app.command("console")(console.console)
 app.command("up")(up.up)
 installation.add_to(app)
 plans.add_to(app)
+app.command("size")(sizing.size)
 app.add_typer(instances.app, name="instance")
 app.add_typer(networks.app, name="network")
 app.add_typer(packages.app, name="package")

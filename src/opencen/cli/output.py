@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -90,3 +91,11 @@ def told() -> Iterator[None]:
             Text("  is the server running? `opencen serve` starts it; --server or OPENCEN_SERVER says where", "dim")
         )
         raise typer.Exit(1) from error
+
+
+def duration_s(text: str) -> int:
+    """Seconds of `90s`, `5m`, `12h` or `7d`. Raises typer.BadParameter."""
+    found = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no duration; write 90s, 5m, 12h or 7d")
+    return int(found[1]) * {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[found[2]]

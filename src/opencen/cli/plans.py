@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from opencen.cli.access import connect, everything
 from opencen.cli.instances import InstanceArgument, find_instance
-from opencen.cli.output import Output, OutputOption, err, local_time, out, print_json, print_table, told
+from opencen.cli.output import Output, OutputOption, duration_s, err, local_time, out, print_json, print_table, told
 from opencen.cli.plan_files import DocumentError, Format, read, write
 from opencen.client import ApiError, Client
 
@@ -26,7 +25,6 @@ NumberArgument = Annotated[int | None, typer.Argument(help="Its number; otherwis
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 _STYLES = {"appears": "green", "grows": "green", "shrinks": "yellow", "goes": "red"}
 _SIGNS = {"appears": "+", "grows": "^", "shrinks": "v", "goes": "-"}
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,15 +35,6 @@ def add_to(app: typer.Typer) -> None:
     app.command("rollback")(roll_back_plan)
     app.command("history")(show_history)
     app.command("export")(export_document)
-
-
-def _duration_s(text: str | None) -> int | None:
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
-    if found is None:
-        raise typer.BadParameter(f"{text!r} is no duration; write 90s, 5m, 1h or 2d")
-    return int(found[1]) * _UNITS_S[found[2]]
 
 
 def _read(client: Client, path: Path, instance: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -132,7 +121,7 @@ def apply_plan(
     Shows the plan and asks first. Gateways shrink before others grow. With [bold]--confirm-within 5m[/] it is rolled
     back by itself unless [bold]opencen confirm INSTANCE[/] follows in time: for changes that might cut you off.
     """
-    confirm_within_s = _duration_s(confirm_within)
+    confirm_within_s = None if confirm_within is None else duration_s(confirm_within)
     with told(), connect(context) as client:
         found, document = _read(client, file, instance)
         path = f"/v1/instances/{found['id']}"

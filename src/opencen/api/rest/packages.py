@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
 from opencen.api.rest.answers import page_of, tagged
 from opencen.api.rest.callers import ActorOf, ContextOf, PageOf, SeenVersion
-from opencen.services import packages
+from opencen.services import packages, sizing
 from opencen.wire import rest as wire
+from opencen.wire import sizing as sizing_wire
 
 router = APIRouter(tags=["bandwidth packages"])
 
@@ -77,6 +79,45 @@ def modify_package(
         seen_version=seen,
     )
     return tagged(response, wire.Package.model_validate(package))
+
+
+@router.get("/bandwidth-packages/{package_id}/sizing")
+def size_package(
+    package_id: str,
+    context: ContextOf,
+    actor: ActorOf,
+    last_s: Annotated[int, Query(ge=300, description="how far back; at most 30 days")] = 7 * 24 * 3600,
+    percentile: Annotated[int, Query(ge=1, le=100, description="of the intervals, to be served")] = 95,
+) -> sizing_wire.PackageSizing:
+    """Which size and division of the package would have served what was recorded, and what the present one wasted."""
+    found = sizing.size(context, actor, package_id, last_s=last_s, percentile=percentile)
+    return sizing_wire.PackageSizing(
+        package_id=package_id,
+        bandwidth_mbps=found.sizing.bandwidth_mbps,
+        from_time=datetime.fromtimestamp(found.span.from_s, UTC),
+        to_time=datetime.fromtimestamp(found.span.to_s, UTC),
+        intervals=found.sizing.intervals,
+        percentile=percentile,
+        sizes=[sizing_wire.PackageSize.model_validate(size) for size in found.sizing.sizes],
+        shares=[
+            sizing_wire.SuggestedShare(
+                cen_id=connection.cen_id,
+                region_a_id=connection.region_a_id,
+                region_b_id=connection.region_b_id,
+                set_mbps=share.set_mbps,
+                suggested_mbps=share.suggested_mbps,
+                mean_bps=share.mean_bps,
+                peak_bps=share.peak_bps,
+                served=share.served,
+                held_back=share.held_back,
+            )
+            for connection, share in zip(found.connections, found.sizing.shares, strict=True)
+        ],
+        mean_bps=found.sizing.mean_bps,
+        unused_bps=found.sizing.unused_bps,
+        full_on=found.sizing.full_on,
+        forecast_days=found.sizing.forecast_days,
+    )
 
 
 @router.delete("/bandwidth-packages/{package_id}", status_code=204)
