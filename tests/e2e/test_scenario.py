@@ -22,9 +22,11 @@ import pytest
 
 from conftest import missing
 from opencen.client import ApiError, Client
+from opencen.gateway import shaping
 from opencen.lab.lab import Lab, TrafficResult, running_lab
 from opencen.lab.requirements import missing_here
 from servers import ServerProcess, running_server
+from underlay import arriving
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(300)]
 
@@ -73,6 +75,11 @@ class Scene:
             self.set(pair, mbps)
         for pair in wanted:
             self.active(pair)
+
+    def plan(self, wanted: dict[tuple[str, str], int]) -> None:
+        """Exactly these connections, in one step."""
+        rows = [{"regions": list(pair), "bandwidth_mbps": mbps} for pair, mbps in wanted.items()]
+        self.client.post(f"/v1/instances/{self.cen_id}/plans", {"document": {"connections": rows}})
 
     def ping(self, source: str, sink: str, count: int = 1, wait_s: int = 5) -> bool:
         host = f"host-{source}"
@@ -244,6 +251,42 @@ def test_three_connections_run_at_their_own_rates_at_once_and_one_more_megabit_i
     assert "20 Mbit/s bound, 20 allocated, 0 free, 5 asked in place of 4" in refused.value.detail
     after = scene.client.get("/v1/region-connections", cen_id=scene.cen_id)["items"]
     assert [(item["id"], item["version"]) for item in after] == [(item["id"], item["version"]) for item in before]
+
+
+def test_a_plan_that_moves_shares_never_exceeds_the_package_on_the_underlay(scene: Scene) -> None:
+    """Three gateways send to one as much as they may. The one that is to shrink does not hear of it for a second:
+    the one that is to grow waits for it. Inner IP bytes, in any 100 ms: the package, and each pair's burst twice."""
+    pairs = {(WEST, EAST1): 12, (WEST, EAST2): 5, (WEST, SOUTH): 3}
+    scene.only(pairs)
+    gateways = {gateway.region_id: gateway for gateway in scene.lab.state().gateways}
+    slow = gateways[EAST1].process
+    assert slow is not None
+    argv = [sys.executable, "-m", "opencen.lab.flow", "send", "udp", ADDRESS[WEST], "9", "1400", "0"]
+    window_s, burst_bits = 0.1, 2 * shaping.burst_bytes(12 * MBPS) * 8
+    west = gateways[WEST]
+    with contextlib.ExitStack() as flows:
+        for region_id in (EAST1, EAST2, SOUTH):
+            flows.enter_context(flooding(scene, region_id, argv))
+        with arriving(west.namespace, west.endpoint) as capture:
+            time.sleep(1)
+            os.kill(slow.pid, signal.SIGSTOP)
+            try:
+                scene.plan({(WEST, EAST1): 3, (WEST, EAST2): 5, (WEST, SOUTH): 12})
+                time.sleep(1.5)
+                waiting = scene.client.get(scene.path((WEST, SOUTH)))
+            finally:
+                os.kill(slow.pid, signal.SIGCONT)
+            scene.active((WEST, SOUTH))
+            time.sleep(1)
+            scene.plan(pairs)
+            scene.active((WEST, EAST1))
+            time.sleep(1)
+    assert waiting["status"] == "Modifying"
+    assert any("still holds 12 Mbit/s of cn-hangzhou - us-west-1" in reason for reason in waiting["reasons"])
+    most_bits = capture.most_bits(window_s)
+    print(f"at most {most_bits / window_s / MBPS:.2f} Mbit/s in any {window_s * 1000:.0f} ms")
+    assert most_bits >= 0.9 * 20 * MBPS * window_s, "the package was filled, or nothing was tested"
+    assert most_bits <= 20 * MBPS * window_s + 3 * burst_bits
 
 
 def test_modify_while_a_transfer_runs(scene: Scene) -> None:
