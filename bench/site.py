@@ -49,7 +49,18 @@ def running_server() -> Iterator[Server]:
         port = probe.getsockname()[1]
         probe.close()
         data = Path(directory)
-        argv = [sys.executable, "-m", "opencen", "serve", "--data", directory, "--listen", f"127.0.0.1:{port}"]
+        argv = [
+            sys.executable,
+            "-m",
+            "opencen",
+            "serve",
+            "--data",
+            directory,
+            "--listen",
+            f"127.0.0.1:{port}",
+            "--requests-per-key",
+            "0",
+        ]
         argv += ["--listen", f"unix:{data / 'opencen.sock'}"]
         process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:

@@ -13,6 +13,7 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 
@@ -22,6 +23,7 @@ from anyio import to_thread
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -39,7 +41,9 @@ from opencen.services.context import Context
 from opencen.services.duties import Duty, Leader
 from opencen.services.pairs import Arbiter, begin_epoch
 from opencen.services.vault import Vault
+from opencen.slow_clients import GuardedProtocol
 from opencen.store.database import Database
+from opencen.tls import Reloader, TlsError
 
 MAX_REPORT_BYTES = 1 << 24
 """A gateway's report has some 250 bytes for each of its links."""
@@ -55,6 +59,9 @@ DUTIES: tuple[Duty, ...] = (
 """What one server process does in the background for all of them."""
 _LISTEN_AGAIN_S = 1.0
 _SHUTDOWN_S = 1
+_HANDSHAKE_S = 10.0
+_LOOK_FOR_CERTIFICATES_S = 1.0
+_HSTS = b"max-age=31536000"
 _log = structlog.get_logger()
 
 
@@ -80,6 +87,15 @@ class Address:
         if not colon or not port.isdigit() or int(port) > 65535:
             raise AddressError(f"--listen takes HOST:PORT or unix:/PATH, not {text!r}")
         return cls(host=host.strip("[]") or "127.0.0.1", port=int(port), plain=text.startswith("http://"))
+
+    def check_private(self, *, secured: bool) -> None:
+        """Raises AddressError when passwords and keys would cross a network in clear text."""
+        if self.path or (secured and not self.plain) or _is_loopback(self.host):
+            return
+        raise AddressError(
+            f"{self} would take passwords and keys in clear text over the network: give --tls-cert and --tls-key "
+            "(`opencen tls init` makes both), listen on 127.0.0.1, or insist with --insecure-http"
+        )
 
     def bind(self) -> socket.socket:
         """A listening socket. Raises AddressError when the address is taken or not this machine's."""
@@ -107,6 +123,13 @@ class Address:
 
     def __str__(self) -> str:
         return f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def open_context(data: Path, database_url: str | None, *, durable: bool = True) -> tuple[Context, bool]:
@@ -165,6 +188,8 @@ class _Front:
         self.console: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["scheme"] == "https":
+            send = _strict_transport(scope, send)
         if self.console is not None and scope["type"] != "lifespan" and _is_of_console(scope["path"]):
             await self.console(scope, receive, send)
             return
@@ -179,6 +204,29 @@ class _Front:
 
 def _is_of_console(path: str) -> bool:
     return path == "/console" or path.startswith("/console/")
+
+
+def _strict_transport(scope: Scope, send: Send) -> Send:
+    """`send` that tells browsers to come back by HTTPS only; not for a name that other servers of a machine share."""
+    host = Headers(scope=scope).get("host", "")
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+    if name == "localhost" or _is_address(name):
+        return send
+
+    async def strict(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (b"strict-transport-security", _HSTS)]}
+        await send(message)
+
+    return strict
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _bounded(receive: Receive, most_bytes: int) -> Receive:
@@ -351,7 +399,24 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self.secured: list[socket.socket] = []
         self.tls: ssl.SSLContext | None = None
+        self.reloader: Reloader | None = None
         self._on_ready = on_ready
+
+    async def main_loop(self) -> None:
+        looking = asyncio.create_task(self._look_for_renewed_certificates()) if self.reloader else None
+        await super().main_loop()
+        if looking is not None:
+            looking.cancel()
+
+    async def _look_for_renewed_certificates(self) -> None:
+        assert self.reloader is not None
+        while True:
+            await asyncio.sleep(_LOOK_FOR_CERTIFICATES_S)
+            try:
+                if await to_thread.run_sync(self.reloader.look):
+                    _log.info("the renewed certificate is in use")
+            except TlsError as error:
+                _log.warning("the renewed certificate cannot be used; the old one stays in use", error=str(error))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([bound for bound in sockets or [] if bound not in self.secured])
@@ -362,6 +427,7 @@ class _Server(uvicorn.Server):
                 lambda: protocol(self.config, self.server_state, self.lifespan.state),
                 sock=bound,
                 ssl=self.tls,
+                ssl_handshake_timeout=_HANDSHAKE_S,
                 backlog=self.config.backlog,
             )
             self.servers.append(server)
@@ -373,6 +439,7 @@ def run(
     context: Context,
     *,
     tls: ssl.SSLContext | None = None,
+    reloader: Reloader | None = None,
     with_console: bool = True,
     trusted_proxies: Sequence[str] = (),
     on_ready: Callable[[Sequence[str]], None] = lambda _: None,
@@ -387,6 +454,7 @@ def run(
     sockets = [address.bind() for address in addresses]
     config = uvicorn.Config(
         make_app(context, with_console=with_console),
+        http=GuardedProtocol,
         log_config=None,
         access_log=False,
         lifespan="on",
@@ -402,7 +470,7 @@ def run(
     urls = [_url(address, bound, secured=tls is not None) for address, bound in zip(addresses, sockets, strict=True)]
     server = _Server(config, lambda: on_ready(urls))
     if tls is not None:
-        server.tls = tls
+        server.tls, server.reloader = tls, reloader
         server.secured = [bound for address, bound in zip(addresses, sockets, strict=True) if not address.plain]
     try:
         server.run(sockets=sockets)

@@ -89,6 +89,36 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
+class Reloader:
+    """Takes a certificate that was renewed into use, for new connections, without a restart."""
+
+    def __init__(self, context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+        self._context = context
+        self._files = (certificate, key)
+        self._seen = self._stamps()
+
+    def look(self) -> bool:
+        """True when other files are in use now. Raises TlsError, once, for some that cannot be: the old ones stay."""
+        stamps = self._stamps()
+        if stamps == self._seen:
+            return False
+        self._seen = stamps
+        server_context(*self._files)  # a pair that does not fit would leave the context in use without its key
+        self._context.load_cert_chain(*self._files)
+        return True
+
+    def _stamps(self) -> tuple[tuple[int, int, int] | None, ...]:
+        return tuple(_stamp(path) for path in self._files)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
 def init(directory: Path, names: Sequence[str]) -> tuple[Files, bool]:
     """Make an authority, unless there is one, and a new certificate for the server with these names and addresses.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import stat
 import subprocess
 import sys
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,3 +135,74 @@ def test_a_certificate_that_cannot_be_used_is_said_at_once(options: list[str], r
     done = _opencen("serve", "--ephemeral", *options)
     assert done.returncode == 1
     assert reason in done.stderr
+
+
+def _served_certificate(port: int) -> str:
+    return ssl.get_server_certificate(("127.0.0.1", port))
+
+
+def _wait_until(said: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not said():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_renewed_certificate_is_used_without_a_restart(tmp_path: Path) -> None:
+    assert _opencen("tls", "init", "--dir", str(tmp_path)).returncode == 0
+    options = ["--tls-cert", str(tmp_path / "server.pem"), "--tls-key", str(tmp_path / "server.key")]
+    with running_opencen(*options) as server:
+        port = int(server.url.rpartition(":")[2])
+        first = _served_certificate(port)
+        trusting = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+        with (
+            socket.create_connection(("127.0.0.1", port)) as plain,
+            trusting.wrap_socket(plain, server_hostname="127.0.0.1") as kept,
+        ):
+            good = (tmp_path / "server.pem").read_bytes()
+            (tmp_path / "server.pem").write_bytes(b"no certificate")
+            time.sleep(2.5)  # the server has looked, and kept what it had
+            assert _served_certificate(port) == first
+            (tmp_path / "server.pem").write_bytes(good)
+            assert _opencen("tls", "init", "--dir", str(tmp_path)).returncode == 0
+            _wait_until(lambda: _served_certificate(port) != first)
+            assert _served_certificate(port) in (tmp_path / "server.pem").read_text()
+            kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")  # who is connected stays so
+            assert kept.recv(100).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "http://192.0.2.1:0", "[::]:0", "cen.example.net:0"])
+def test_plain_http_over_a_network_is_refused(listen: str) -> None:
+    done = _opencen("serve", "--ephemeral", "--listen", listen)
+    assert done.returncode == 1
+    assert "in clear text" in done.stderr
+    assert "--insecure-http" in done.stderr
+    standalone = _opencen("console", "--listen", listen.removeprefix("http://").replace(":0", ":8402"))
+    assert (standalone.returncode, "--insecure-http" in standalone.stderr) == (1, True)
+
+
+def test_plain_http_beside_https_over_a_network_is_refused_too(directory: Path) -> None:
+    options = ["--tls-cert", str(directory / "server.pem"), "--tls-key", str(directory / "server.key")]
+    done = _opencen("serve", "--ephemeral", "--listen", "127.0.0.1:0", "--listen", "http://192.0.2.1:0", *options)
+    assert (done.returncode, "in clear text" in done.stderr) == (1, True)
+
+
+def test_plain_http_over_a_network_when_the_operator_insists() -> None:
+    with running_opencen("--listen", "0.0.0.0:0", "--insecure-http") as server:
+        port = server.url.rpartition(":")[2]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+            assert answer.status == 200
+
+
+def test_browsers_are_told_to_come_back_by_https_only(secured: Secured) -> None:
+    trusting = ssl.create_default_context(cafile=str(secured.ca))
+
+    def told(host: str) -> str | None:
+        request = urllib.request.Request(f"https://127.0.0.1:{secured.port}/healthz", headers={"Host": host})
+        with urllib.request.urlopen(request, context=trusting) as answer:
+            value: str | None = answer.headers["strict-transport-security"]
+            return value
+
+    assert told("cen.example.net") == told("cen.example.net:8443") == "max-age=31536000"
+    for host in ("localhost:8400", "127.0.0.1", "[::1]:8400"):  # it would bind every server of the machine
+        assert told(host) is None

@@ -29,6 +29,9 @@ class KnownKeys:
     def admit(self, key: AccessKey, source_address: str | None) -> bool:
         return True
 
+    def take_turn(self, access_key_id: str) -> float:
+        return 0.0
+
     def find_access_key(self, access_key_id: str) -> AccessKey | None:
         return self.keys.get(access_key_id)
 

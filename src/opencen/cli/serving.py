@@ -21,6 +21,9 @@ from opencen.logs import configure_logging
 if TYPE_CHECKING:
     from opencen.pinning import ServerAuthority
 
+if TYPE_CHECKING:
+    from opencen.tls import Reloader
+
 DatabaseOption = Annotated[
     str | None,
     typer.Option(
@@ -41,6 +44,24 @@ ListenOption = Annotated[
 CertificateOption = Annotated[
     Path | None, typer.Option("--tls-cert", envvar="OPENCEN_TLS_CERT", help="Certificate chain (PEM): serve HTTPS.")
 ]
+InsecureOption = Annotated[
+    bool,
+    typer.Option(
+        "--insecure-http",
+        envvar="OPENCEN_INSECURE_HTTP",
+        help="Take passwords and keys in clear text over a network, too: only behind something that encrypts.",
+    ),
+]
+PaceOption = Annotated[
+    float,
+    typer.Option(
+        "--requests-per-key",
+        envvar="OPENCEN_REQUESTS_PER_KEY",
+        min=0,
+        help="Requests a second of each access key or session, twice as many at once; 0: no bound.",
+    ),
+]
+DEFAULT_REQUESTS_PER_KEY = 500.0
 TlsKeyOption = Annotated[
     Path | None, typer.Option("--tls-key", envvar="OPENCEN_TLS_KEY", help="Its private key (PEM).")
 ]
@@ -69,6 +90,8 @@ def serve(
     no_console: Annotated[
         bool, typer.Option("--no-console", help="APIs only; `opencen console` serves the pages elsewhere.")
     ] = False,
+    insecure_http: InsecureOption = False,
+    requests_per_key: PaceOption = DEFAULT_REQUESTS_PER_KEY,
     ephemeral: Annotated[
         bool,
         typer.Option(
@@ -79,11 +102,12 @@ def serve(
 ) -> None:
     """Run the control plane: RPC API, REST API and console on one port."""
     if ephemeral:
-        _serve_ephemeral(listen, data, database, tls_cert, tls_key)
+        _serve_ephemeral(listen, data, database, tls_cert, tls_key, insecure_http=insecure_http)
         return
     from opencen.domain.errors import UnavailableError
     from opencen.serve import Address, AddressError, open_context, run
     from opencen.services.identities import WrongKeyError
+    from opencen.services.pace import RequestPace
     from opencen.services.vault import SecretsKeyError
     from opencen.store.database import SchemaTooNewError
     from opencen.tls import TlsError
@@ -92,15 +116,25 @@ def serve(
     directory = data or default_data()
     try:
         addresses = [Address.parse(text) for text in listen or [DEFAULT_LISTEN]]
-        tls = tls_context(tls_cert, tls_key)
+        tls, reloader = tls_context(tls_cert, tls_key)
+        for address in addresses if not insecure_http else ():
+            address.check_private(secured=tls is not None)
         context, first_start = open_context(directory, database)
+        context.request_pace = RequestPace(requests_per_key)
         context.authority = authority_told(tls_cert)
         if first_start:
             err.print(
                 f"first start: the administrator's credentials are in {directory / 'admin.json'}", highlight=False
             )
         err.print(f"listening on {', '.join(map(str, addresses))}", highlight=False)
-        run(addresses, context, tls=tls, with_console=not no_console, trusted_proxies=trusted_proxy or ())
+        run(
+            addresses,
+            context,
+            tls=tls,
+            reloader=reloader,
+            with_console=not no_console,
+            trusted_proxies=trusted_proxy or (),
+        )
     except (
         AddressError,
         SchemaTooNewError,
@@ -115,7 +149,13 @@ def serve(
 
 
 def _serve_ephemeral(
-    listen: list[str] | None, data: Path | None, database: str | None, tls_cert: Path | None, tls_key: Path | None
+    listen: list[str] | None,
+    data: Path | None,
+    database: str | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    *,
+    insecure_http: bool,
 ) -> None:
     if data is not None or database is not None:
         err.print("error --ephemeral keeps nothing: give it neither --data nor --database", style="red")
@@ -132,24 +172,27 @@ def _serve_ephemeral(
 
         try:
             addresses = [Address.parse(text) for text in listen or ["127.0.0.1:0"]]
-            tls = tls_context(tls_cert, tls_key)
+            tls, reloader = tls_context(tls_cert, tls_key)
+            for address in addresses if not insecure_http else ():
+                address.check_private(secured=tls is not None)
             context, _ = open_context(Path(directory), None, durable=False)
             context.authority = authority_told(tls_cert)
-            run(addresses, context, tls=tls, with_console=False, on_ready=announce)
+            run(addresses, context, tls=tls, reloader=reloader, with_console=False, on_ready=announce)
         except (AddressError, TlsError) as error:
             err.print(f"error {error}", style="red", highlight=False)
             raise typer.Exit(1) from error
 
 
-def tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    """What the two options ask for. Raises TlsError."""
-    from opencen.tls import TlsError, server_context
+def tls_context(certificate: Path | None, key: Path | None) -> tuple[ssl.SSLContext | None, Reloader | None]:
+    """What the two options ask for, and what takes renewed files into use. Raises TlsError."""
+    from opencen.tls import Reloader, TlsError, server_context
 
     if certificate is None and key is None:
-        return None
+        return None, None
     if certificate is None or key is None:
         raise TlsError("--tls-cert and --tls-key go together; `opencen tls init` makes both")
-    return server_context(certificate, key)
+    context = server_context(certificate, key)
+    return context, Reloader(context, certificate, key)
 
 
 def authority_told(certificate: Path | None) -> ServerAuthority | None:

@@ -18,7 +18,7 @@ import typer
 from opencen.cli.access import default_data
 from opencen.cli.lab import print_status, until_signal
 from opencen.cli.output import err, out
-from opencen.cli.serving import DEFAULT_LISTEN, DatabaseOption, DataOption
+from opencen.cli.serving import DEFAULT_LISTEN, DatabaseOption, DataOption, InsecureOption
 from opencen.client import ApiError, Client, ServerUnreachableError
 from opencen.lab.errors import LabError, RequirementsError
 from opencen.lab.lab import running_lab
@@ -34,6 +34,7 @@ def up(
     listen: Annotated[str, typer.Option("--listen", help="HOST:PORT of API and console.")] = DEFAULT_LISTEN,
     data: DataOption = None,
     database: DatabaseOption = None,
+    insecure_http: InsecureOption = False,
     lab: Annotated[bool, typer.Option(help="Also make a lab of four regions, where this machine may.")] = True,
 ) -> None:
     """Everything on this machine: control plane, console, and four regions with real gateways and hosts.
@@ -45,6 +46,7 @@ def up(
     socket = directory / "opencen.sock"
     argv = [sys.executable, "-m", "opencen", "serve", "--data", str(directory), "--listen", listen]
     argv += ["--listen", f"unix:{socket}"] + (["--database", database] if database else [])
+    argv += ["--insecure-http"] if insecure_http else []
     with until_signal(), _running_server(argv, directory / "server.log", f"unix:{socket}") as server:
         admin = json.loads((directory / "admin.json").read_text())
         _welcome(listen, directory, admin)

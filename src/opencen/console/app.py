@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -10,7 +11,8 @@ from fastapi.responses import RedirectResponse
 from nicegui import app as nicegui_app
 from nicegui import ui
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opencen.console import frame
@@ -20,39 +22,81 @@ from opencen.console.pages import audit, gateways, instance, instances, login, n
 
 Builder = TypeVar("Builder", bound=Callable[..., Any])
 _POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; "
+    "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
+"""NiceGUI evaluates what the server sends over its own connection, and Vue sets styles: no more can be taken."""
 _HEADERS = {
-    "content-security-policy": _POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
 }
 
 
-class _Headers:
-    """Nothing of the console is framed by others, and it loads nothing from elsewhere."""
+class _Guard:
+    """Nobody else's page frames the console, sends to it or opens its connection, and no script runs but its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers[name] = value
-            await send(message)
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+        elif _is_foreign(scope):
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
+            else:
+                await PlainTextResponse("another site's page may not do this\n", 403)(scope, receive, send)
+        else:
+            await self._app(scope, receive, _Page(send) if scope["type"] == "http" else send)
 
-        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+def _is_foreign(scope: Scope) -> bool:
+    """Whether a browser says that another site's page asks for more than to look."""
+    headers = Headers(scope=scope)
+    origin = headers.get("origin")
+    if origin is None or (
+        scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and "/socket.io" not in scope["path"]
+    ):
+        return False
+    return origin.partition("://")[2].lower() != headers.get("host", "").lower()
+
+
+class _Page:
+    """`send` with the console's headers; the scripts of a page carry the nonce without which none runs."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._nonce = secrets.token_urlsafe(16)
+        self._start: Message | None = None
+        self._body: list[bytes] = []
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers[name] = value
+            headers["content-security-policy"] = _POLICY.format(nonce=self._nonce)
+            if headers.get("content-type", "").startswith("text/html"):
+                self._start = message
+                return
+        elif message["type"] == "http.response.body" and self._start is not None:
+            self._body.append(message.get("body", b""))
+            if message.get("more_body", False):
+                return
+            body = b"".join(self._body).replace(b"<script", f'<script nonce="{self._nonce}"'.encode())
+            MutableHeaders(scope=self._start)["content-length"] = str(len(body))
+            await self._send(self._start)
+            message = {"type": "http.response.body", "body": body}
+        await self._send(message)
 
 
 def mount(app: Starlette, backend: Backend) -> None:
     """Serve the console at /console of `app`, which must not have a route there yet. Once per process."""
     nicegui_app.state.console = Console(backend)
     nicegui_app.add_static_files("/static", str(frame.STATIC))
-    nicegui_app.add_middleware(_Headers)
+    nicegui_app.add_middleware(_Guard)
     ui.run_with(
         cast(FastAPI, app),
         title="OpenCEN",

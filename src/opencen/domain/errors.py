@@ -35,6 +35,7 @@
     ├── UnauthenticatedError         no or wrong credentials                         401
     │   ├── JoinTokenRefusedError    a join token is unknown, used, expired or revoked
     │   └── TotpRequiredError        the password is right; a code of the second factor is needed too
+    ├── ThrottledError               too many requests a second by this caller       429
     ├── TooManyAttemptsError         wrong passwords came too fast                   429
     ├── ForbiddenError               this caller may not do this                     403
     └── UnavailableError             try again later                                 503
@@ -331,6 +332,19 @@ class TotpRequiredError(UnauthenticatedError):
     """The username and the password are right; a code of the user's second factor is needed too."""
 
     code = "TotpRequired"
+
+
+class ThrottledError(DomainError):
+    """Too many requests a second by this access key or session."""
+
+    code = "Throttled"
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(
+            f"too many requests a second by this caller; try again in {retry_after_s:.3f} s",
+            retry_after_s=retry_after_s,
+        )
+        self.retry_after_s = retry_after_s
 
 
 class TooManyAttemptsError(DomainError):

@@ -15,6 +15,7 @@ from opencen.domain import permissions
 from opencen.domain.errors import DomainError, UnavailableError
 from opencen.domain.nouns import AccessKey, Actor
 from opencen.pinning import ServerAuthority
+from opencen.services.pace import RequestPace
 from opencen.services.vault import Vault
 from opencen.store import audit, control, networks, regions
 from opencen.store.database import Database, Transaction
@@ -51,6 +52,7 @@ class Context:
     """When (monotonic seconds) the last use of a key was last written down."""
     authority: ServerAuthority | None = None
     """Who vouches for this server's certificate; None when it serves no HTTPS."""
+    request_pace: RequestPace = field(default_factory=RequestPace)
     rehearses: bool = False
     watched_connections: dict[tuple[str, str, str], float] = field(default_factory=dict)
     """Connections (instance, sorted regions) whose live figures somebody looks at, until when (monotonic seconds)."""

@@ -33,6 +33,9 @@ class _ServiceKeys:
             identities.note_use(self._context, key)
         return usable
 
+    def take_turn(self, access_key_id: str) -> float:
+        return self._context.request_pace.take(access_key_id)
+
     def remember_nonce(self, access_key_id: str, nonce: str, expires_at_s: int) -> bool:
         return identities.remember_nonce(self._context, access_key_id, nonce, expires_at_s)
 

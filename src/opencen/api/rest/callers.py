@@ -9,7 +9,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPBasic, HTTPBearer
 
-from opencen.domain.errors import InvalidValueError, UnauthenticatedError
+from opencen.domain.errors import InvalidValueError, ThrottledError, UnauthenticatedError
 from opencen.domain.nouns import Actor
 from opencen.services import gateway_credentials, identities, sessions
 from opencen.services.context import Context
@@ -80,7 +80,11 @@ def get_actor(
             source_address=source_address(request),
             request_id=request.state.request_id,
         )
-    return cast(Actor, request.state.actor)
+    actor = cast(Actor, request.state.actor)
+    retry_after_s = context.request_pace.take(actor.access_key_id or f"user {actor.user_id}")
+    if retry_after_s:
+        raise ThrottledError(retry_after_s)
+    return actor
 
 
 def get_gateway(

@@ -17,6 +17,7 @@ from opencen.services.context import Context, plain
 STATUS: tuple[tuple[type[errors.DomainError], int, str], ...] = (
     (errors.InvalidValueError, 400, "A value is not acceptable"),
     (errors.UnauthenticatedError, 401, "Not authenticated"),
+    (errors.ThrottledError, 429, "Too many requests"),
     (errors.TooManyAttemptsError, 429, "Too many attempts"),
     (errors.ForbiddenError, 403, "Not allowed"),
     (errors.NotFoundError, 404, "Not found"),
@@ -29,7 +30,7 @@ _log = structlog.get_logger()
 
 def problem(request: Request, status: int, code: str, title: str, detail: str, **more: Any) -> JSONResponse:
     """An RFC 9457 problem document."""
-    headers = {"retry-after": "1"} if status in (429, 503) else {}
+    headers = {"retry-after": str(math.ceil(more.get("retry_after_s", 1)))} if status in (429, 503) else {}
     if status == 401:
         headers["www-authenticate"] = 'Basic realm="OpenCEN", charset="UTF-8"'
     body = {
@@ -74,7 +75,7 @@ def _sayable(value: object) -> str | int | float | bool | None:
 def _audit(request: Request, refusal: errors.DomainError) -> None:
     """What was refused before a service could write it to the audit log; that nothing was found to read is no event."""
     actor = getattr(request.state, "actor", None)
-    trouble = isinstance(refusal, errors.UnavailableError)
+    trouble = isinstance(refusal, errors.UnavailableError | errors.ThrottledError)
     if actor is None or refusal.audited or trouble or request.method in ("GET", "HEAD"):
         return
     context: Context = request.app.state.context

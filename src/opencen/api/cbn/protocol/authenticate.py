@@ -43,6 +43,10 @@ class Keys(Protocol):
         """Whether this key, proven and active, may be used from this address."""
         ...
 
+    def take_turn(self, access_key_id: str) -> float:
+        """0 when this key may be answered now; otherwise the seconds after which it may be."""
+        ...
+
     def remember_nonce(self, access_key_id: str, nonce: str, expires_at_s: int) -> bool:
         """False when this access key has used the nonce already; kept until `expires_at_s` (Unix time).
 
@@ -91,6 +95,9 @@ def authenticate(request: RpcRequest, keys: Keys, now: datetime) -> AccessKey:
     expires_at_s = int((claim.stamped_at + CLOCK_WINDOW).timestamp())
     if not keys.remember_nonce(key.access_key_id, claim.nonce, expires_at_s):
         raise RpcError("SignatureNonceUsed", 400, "Specified signature nonce was used already.")
+    retry_after_s = keys.take_turn(key.access_key_id)
+    if retry_after_s:
+        raise RpcError("Throttling.User", 400, "Request was denied due to user flow control.", retry_after_s)
     return key
 
 

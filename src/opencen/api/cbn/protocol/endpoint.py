@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, Generic, Protocol, TypeVar
@@ -127,7 +129,7 @@ class RpcEndpoint(Generic[C]):
                     (b"content-type", answer.content_type),
                     (b"content-length", str(len(answer.body)).encode()),
                     (b"x-acs-request-id", answer.request_id.encode()),
-                    *([(b"retry-after", b"1")] if answer.http_status == 503 else []),
+                    *_retry_headers(answer),
                 ],
             }
         )
@@ -152,6 +154,7 @@ class RpcEndpoint(Generic[C]):
             refusal = _refusal_for(error, request_id, action_name)
             code = refusal.code
             answer = render_error(refusal, request_id, http.headers.get("host", ""), product, answer_format)
+            answer = replace(answer, retry_after_s=refusal.retry_after_s)
         if self._observe is not None:
             self._observe(product, action_name, code, perf_counter() - started_s)
         return answer
@@ -193,6 +196,18 @@ def _hash_parameters(action: Action[C], given: Mapping[str, str]) -> bytes:
     declared = {name for name, _ in action.parameters} - {"ClientToken"}
     read = sorted((name, value) for name, value in given.items() if name.partition(".")[0] in declared)
     return hashlib.sha256(json.dumps(read).encode()).digest()
+
+
+def _retry_headers(answer: RpcAnswer) -> list[tuple[bytes, bytes]]:
+    """When to try again: in seconds for HTTP, in milliseconds for the Tea SDKs."""
+    if answer.http_status == 503:
+        return [(b"retry-after", b"1")]
+    if not answer.retry_after_s:
+        return []
+    return [
+        (b"retry-after", str(math.ceil(answer.retry_after_s)).encode()),
+        (b"x-acs-retry-after", str(math.ceil(answer.retry_after_s * 1000)).encode()),
+    ]
 
 
 async def _read_body(headers: Mapping[str, str], receive: Receive) -> bytes | None:

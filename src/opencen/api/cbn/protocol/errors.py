@@ -14,13 +14,17 @@ from opencen.domain import errors as domain
 
 
 class RpcError(Exception):
-    """A refusal as it goes over the wire: stable `code`, `http_status`, and a message for a person."""
+    """A refusal as it goes over the wire: stable `code`, `http_status`, and a message for a person.
 
-    def __init__(self, code: str, http_status: int, message: str) -> None:
+    `retry_after_s` above 0: the same call may succeed after that time.
+    """
+
+    def __init__(self, code: str, http_status: int, message: str, retry_after_s: float = 0.0) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.http_status = http_status
         self.message = message
+        self.retry_after_s = retry_after_s
 
 
 def missing_parameter(name: str) -> RpcError:
@@ -54,6 +58,7 @@ COMMON: ErrorMap = {
     domain.EditConflictError: Refusal("IncorrectStatus", 409),
     domain.UnauthenticatedError: Refusal("InvalidAccessKeyId.Inactive", 400),
     domain.ForbiddenError: Refusal("Forbidden.RAM", 403),
+    domain.ThrottledError: Refusal("Throttling.User", 400),
     domain.UnavailableError: Refusal("ServiceUnavailable", 503),
     domain.DomainError: Refusal("OperationFailed", 400),
 }

@@ -28,6 +28,7 @@ class RpcAnswer:
     content_type: bytes
     body: bytes
     request_id: str
+    retry_after_s: float = 0.0
 
 
 def new_request_id() -> str:
