@@ -83,23 +83,27 @@ def _roots() -> list[x509.Certificate]:
     return found
 
 
-def fetch(server: str, pin: str) -> ServerAuthority:
-    """The authority of the server at an https:// address, when it is the one that the pin stands for.
+def shown_by(server: str) -> ServerAuthority:
+    """The authority that the server at an https:// address shows, not to be believed without a pin.
 
-    What is asked tells the server nothing, and what it answers is believed only if the pin says so. Raises
-    WrongServerError, and httpx.TransportError when nobody answers.
+    What is asked tells the server nothing. Raises WrongServerError, and httpx.TransportError when nobody answers.
     """
     with httpx.Client(base_url=server, verify=False, timeout=_ANSWER_TIMEOUT_S, trust_env=False) as client:  # noqa: S501
         answer = client.get(AUTHORITY_PATH)
     try:
         if answer.status_code != httpx.codes.OK or len(answer.content) > _PEM_MAX_BYTES:
             raise ValueError
-        found = authority_of(x509.load_pem_x509_certificate(answer.content))
+        return authority_of(x509.load_pem_x509_certificate(answer.content))
     except ValueError as error:
         raise WrongServerError(
             f"{server} does not say who vouches for it (it answered {answer.status_code}): "
             "is it an OpenCEN server that serves HTTPS itself?"
         ) from error
+
+
+def fetch(server: str, pin: str) -> ServerAuthority:
+    """That authority, when it is the one that the pin stands for. Raises as `shown_by` does."""
+    found = shown_by(server)
     if found.pin != pin:
         raise WrongServerError(
             f"{server} is not the server that made this token: its authority has the pin {found.pin}, the token says "

@@ -265,7 +265,7 @@ def test_what_somebody_changed_by_hand_is_repaired_and_counted(setting: Setting)
     with capture_logs() as logs:
         setting.run(scenario)
     assert setting.rate_in_kernel_bps() == 10_000_000
-    assert any(entry["event"] == "repaired the kernel" and "AddFilter" in str(entry) for entry in logs)
+    assert any(entry["event"] == "repaired the kernel" and "add filter" in str(entry) for entry in logs)
 
 
 def test_without_the_control_plane_it_applies_the_saved_state(setting: Setting, tmp_path: Path) -> None:

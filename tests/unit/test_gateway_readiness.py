@@ -8,9 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from opencen.cli import gateway
+from opencen.gateway import joining
 from opencen.gateway.kernel import operations as ops
 from opencen.gateway.probe import MissingCapabilityError, lacking
-from opencen.gateway.readiness import findings, is_able
+from opencen.gateway.readiness import findings, is_able, membership, server_finding
 from opencen.wire.gateway import Capabilities
 
 
@@ -61,7 +62,7 @@ def test_the_command_exits_1_where_something_is_missing(monkeypatch: pytest.Monk
     table = CliRunner().invoke(gateway.app, ["check"])
     assert table.exit_code == 1
     assert "get it: apt-get install iproute2" in table.stdout
-    (finding,) = json.loads(CliRunner().invoke(gateway.app, ["check", "-o", "json"]).stdout)
+    finding, *_ = json.loads(CliRunner().invoke(gateway.app, ["check", "-o", "json"]).stdout)
     assert finding["verdict"] == "missing"
 
 
@@ -70,3 +71,19 @@ def test_the_command_exits_0_where_a_gateway_can_run(monkeypatch: pytest.MonkeyP
     done = CliRunner().invoke(gateway.app, ["check"])
     assert done.exit_code == 0
     assert "works            queue: fq_codel" in done.stdout
+
+
+def test_a_host_is_told_what_keeps_its_agent_running_and_whether_it_has_joined() -> None:
+    assert [(item.subject, item.verdict) for item in membership(None, systemd=True)] == [("service", "works")]
+    joined, service = membership("gw-1", systemd=False)
+    assert "it is gw-1" in joined.found
+    assert "no systemd" in service.found
+    assert is_able([joined, service])
+
+
+def test_a_server_that_cannot_be_joined_is_missing() -> None:
+    trouble = joining.trouble_with("http://192.0.2.10:8400")
+    assert trouble is not None
+    assert "is plain HTTP" in trouble
+    assert not is_able([server_finding("http://192.0.2.10:8400", trouble=trouble)])
+    assert "no answer from https://127.0.0.1:1" in str(joining.trouble_with("https://127.0.0.1:1"))

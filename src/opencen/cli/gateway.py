@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from opencen.client import AsyncClient, Client
-from opencen.gateway import exposition, keys, shaping, statefile
+from opencen.gateway import exposition, joining, keys, service, shaping, statefile
 from opencen.gateway.agent import Agent
 from opencen.gateway.config import DEFAULT_FILE, ConfigError, GatewayConfig, load
 from opencen.gateway.credential import CredentialError, FileAuth
@@ -31,7 +31,7 @@ from opencen.gateway.keys import KeyStore
 from opencen.gateway.meters import in_all
 from opencen.gateway.plan import namespace_name, namespace_prefix, tunnel_name
 from opencen.gateway.probe import MissingCapabilityError, probe
-from opencen.gateway.readiness import findings, is_able
+from opencen.gateway.readiness import findings, is_able, membership, server_finding
 from opencen.logs import configure_logging
 from opencen.tls import TlsError
 from opencen.wire.gateway import Capabilities, GatewayState
@@ -226,16 +226,26 @@ def probe_command(output: Output = "table") -> None:
 
 
 @app.command()
-def check(output: Output = "table") -> None:
+def check(
+    server: Annotated[
+        str | None, typer.Option(help="Also tell whether this control plane can be joined: https://HOST:PORT.")
+    ] = None,
+    config: ConfigFile = DEFAULT_FILE,
+    output: Output = "table",
+) -> None:
     """Tell whether this host can be a gateway, what is missing, and the command that gets it.
 
     Run it before `opencen gateway join`. Needs no configuration, and changes nothing. Exit status 1: something is
     missing that a gateway cannot do without.
     """
+    gateway_id = load_config(config).gateway_id if config.exists() else None
     try:
         found = findings(probe())
     except MissingCapabilityError as error:
         found = findings(error)
+    found += membership(gateway_id, systemd=service.is_here())
+    if server is not None:
+        found.append(server_finding(server, trouble=joining.trouble_with(server)))
     if output == "json":
         typer.echo(json.dumps([asdict(finding) for finding in found], indent=2))
     else:
@@ -243,6 +253,11 @@ def check(output: Output = "table") -> None:
             typer.echo(f"{finding.verdict:<16} {finding.subject}: {finding.found}")
             if finding.remedy:
                 typer.echo(f"{'':<16} get it: {finding.remedy}")
+        if is_able(found) and gateway_id is None:
+            typer.echo(
+                "\nThis host can be a gateway. An operator makes a token (console: Gateways, Add gateway; or: opencen "
+                "gateway token create --region REGION); then run here: opencen gateway join URL --token TOKEN"
+            )
     if not is_able(found):
         raise typer.Exit(1)
 

@@ -34,6 +34,7 @@ from opencen.gateway.follow import (
 from opencen.gateway.kernel.operations import ROUTINE, DeleteNamespace, Kernel
 from opencen.gateway.keys import KeyStore
 from opencen.gateway.plan import Site, namespace_name
+from opencen.gateway.wording import in_words
 from opencen.wire.gateway import Capabilities, CarriedNetwork, GatewayReport, GatewayState, Hello, InstanceReport
 
 CHECK_S: Final = 5.0
@@ -106,7 +107,7 @@ class Agent:
         except ControlPlaneError:
             self._must_say_hello = True
         if self._state is not None:
-            await self._apply(self._state, None)
+            await self._apply(self._state, None, why="the declared networks were read again")
 
     # following
 
@@ -176,7 +177,9 @@ class Agent:
             self._wake_reporter.set()
             return True
         touched = None if news.full else [*(i.cen_id for i in news.instances), *news.removed_cen_ids]
-        if not await self._apply(state, touched, gone_before=before, removed_cen_ids=news.removed_cen_ids, save=True):
+        gone_cen_ids = news.removed_cen_ids
+        why = f"the control plane is at revision {state.revision}"
+        if not await self._apply(state, touched, why=why, gone_before=before, removed_cen_ids=gone_cen_ids, save=True):
             return False
         self._state_is_from_server = True
         if before is not None and state.revision < before.revision:
@@ -209,7 +212,7 @@ class Agent:
         """Before the control plane is asked: after a reboot, limits and tunnels do not wait for it."""
         if self._state is None and self._saved is not None:
             log.info("applying the saved state", revision=self._saved.revision)
-            await self._apply(self._saved, None)
+            await self._apply(self._saved, None, why="the saved state does not wait for the control plane")
 
     def _save(self, state: GatewayState) -> None:
         """Before anything of it is acknowledged: a restart must not bring back a rate that others were given."""
@@ -226,6 +229,7 @@ class Agent:
         state: GatewayState,
         cen_ids: Sequence[str] | None,
         *,
+        why: str,
         gone_before: GatewayState | None = None,
         removed_cen_ids: Sequence[str] = (),
         save: bool = False,
@@ -251,7 +255,8 @@ class Agent:
                 if cen_ids is None or instance.cen_id in cen_ids:
                     self._note(instance.cen_id, done)
             took_ms = round((self._clock() - began) * 1000, 1)
-            log.info("applied", revision=state.revision, operations=len(done.operations), took_ms=took_ms)
+            count, changed = len(done.operations), in_words(done.operations)
+            log.info("applied", revision=state.revision, why=why, operations=count, changed=changed, took_ms=took_ms)
             self._log_refusals(done)
         self._wake_reporter.set()
         return True
@@ -335,7 +340,8 @@ class Agent:
             ]
             if repaired:
                 self._repairs += len(repaired)
-                log.warning("repaired the kernel", operations=[str(operation) for operation in repaired])
+                why = "the kernel was not as it was left: somebody else has changed it"
+                log.warning("repaired the kernel", why=why, changed=in_words(repaired))
             self._log_refusals(done)
             for instance in state.instances:
                 self._note(instance.cen_id, done)

@@ -14,7 +14,7 @@ from typing import Final
 import httpx
 
 from opencen import __version__, pinning
-from opencen.client import Client, Credential, certificate_trouble
+from opencen.client import ApiError, Client, Credential, ServerUnreachableError, certificate_trouble
 from opencen.gateway import credential
 from opencen.gateway.files import write_whole
 from opencen.wire.gateway import Join, Welcome
@@ -80,6 +80,29 @@ def check_address(server: str, token: JoinTokenText, *, plain_http: bool) -> Non
         f"{server} is plain HTTP: whoever is on the way reads the token and the credential, and can answer in the "
         f"server's place; {how}, or insist with --plain-http"
     )
+
+
+def trouble_with(server: str) -> str | None:
+    """Why a token for this server would be of no use from here; None when it would."""
+    try:
+        check_address(server, JoinTokenText("", ""), plain_http=False)
+        if not server.startswith("https:") or not _shows_its_authority(server):
+            with Client(server) as client:
+                client.get("/readyz")
+    except (JoinError, ServerUnreachableError, ApiError) as error:
+        return str(error)
+    except httpx.TransportError as error:
+        return f"no answer from {server}: {error}"
+    return None
+
+
+def _shows_its_authority(server: str) -> bool:
+    """False where something in front of it speaks TLS in its place: then this host must trust that by itself."""
+    try:
+        pinning.shown_by(server)
+    except pinning.WrongServerError:
+        return False
+    return True
 
 
 def endpoint_towards(server: str) -> str | None:

@@ -59,5 +59,25 @@ def _encryption(found: str) -> Finding:
     )
 
 
+def membership(gateway_id: str | None, *, systemd: bool) -> list[Finding]:
+    """What joining finds on this host: whether it has joined already, and what keeps the agent running."""
+    found = []
+    if gateway_id is not None:
+        found.append(Finding("membership", "works", f"this host has joined: it is {gateway_id}"))
+    if systemd:
+        found.append(Finding("service", "works", "systemd: joining enables and starts the agent"))
+    else:
+        text = "no systemd: the agent must be started, and started again after a reboot, by something else"
+        found.append(Finding("service", "could be better", text))
+    return found
+
+
+def server_finding(server: str, *, trouble: str | None) -> Finding:
+    """Whether the control plane can be joined from here."""
+    if trouble is None:
+        return Finding("server", "works", f"{server} answers")
+    return Finding("server", "missing", trouble, "see docs/gateways.md: opencen serve with --tls-cert")
+
+
 def is_able(found: list[Finding]) -> bool:
     return all(finding.verdict != "missing" for finding in found)
