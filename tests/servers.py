@@ -109,9 +109,9 @@ class ServerProcess:
 
 
 @contextmanager
-def running_server(data: Path, database: str | None = None) -> Iterator[ServerProcess]:
+def running_server(data: Path, database: str | None = None, *options: str) -> Iterator[ServerProcess]:
     """A server, ended with the block. Its invariants are checked at the end."""
-    server = ServerProcess(data, database)
+    server = ServerProcess(data, database, *options)
     try:
         server.start()
         yield server

@@ -13,6 +13,7 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
@@ -34,11 +35,13 @@ from opencen import __version__
 from opencen.api.cbn.app import CbnEndpoint, is_rpc_request
 from opencen.api.cbn.protocol.decode import MAX_BODY_BYTES
 from opencen.changes.feed import Change, ChangeFeed
+from opencen.domain.alarms import Kind
 from opencen.domain.errors import UnavailableError
 from opencen.pinning import AUTHORITY_PATH
-from opencen.services import audit_seals, encryption, following, gateways, identities, plans
+from opencen.services import alarms, audit_seals, encryption, following, gateways, identities, plans, watching
 from opencen.services.context import Context
 from opencen.services.duties import Duty, Leader
+from opencen.services.notifying import outbox
 from opencen.services.pairs import Arbiter, begin_epoch
 from opencen.services.vault import Vault
 from opencen.slow_clients import GuardedProtocol
@@ -55,8 +58,10 @@ DUTIES: tuple[Duty, ...] = (
     encryption.ROTATE_KEYS,
     Duty("plan roll-back", every_s=1.0, work=plans.roll_back_due),
     Duty("follow the traffic", every_s=following.EVERY_S, work=following.follow),
+    Duty("alarm messages", every_s=1, work=outbox.deliver),
+    Duty("alarm messages, old", every_s=3600, work=outbox.forget_old),
 )
-"""What one server process does in the background for all of them."""
+"""What one server process does in the background for all of them; besides looking for alarms, which remembers."""
 _LISTEN_AGAIN_S = 1.0
 _SHUTDOWN_S = 1
 _HANDSHAKE_S = 10.0
@@ -169,6 +174,11 @@ class Metrics:
         unsealed.set_function(lambda: audit_seals.count_unsealed(context))
         gateways_live = Gauge("opencen_gateways", "Registered gateways", registry=self.registry)
         gateways_live.set_function(lambda: len(gateways.find_all(context)))
+        raised = Gauge("opencen_alarms_raised", "Alarms that are raised", ("kind",), registry=self.registry)
+        for kind in Kind:
+            raised.labels(kind.value).set_function(partial(alarms.count_raised, context, kind))
+        waiting = Gauge("opencen_alarm_messages_waiting", "Messages on their way", registry=self.registry)
+        waiting.set_function(lambda: outbox.count_waiting(context))
         Gauge("opencen_build_info", "Version", ("version",), registry=self.registry).labels(__version__).set(1)
 
     def observe(self, product: str, action: str, code: str, duration_s: float) -> None:
@@ -332,9 +342,12 @@ def make_app(context: Context, *, with_console: bool = False) -> ASGIApp:
         await to_thread.run_sync(begin_epoch, context)
         if not context.database.is_sqlite:
             threading.Thread(target=_follow_other_servers, args=(context, stop), daemon=True).start()
-        leader = Leader(
-            context, (*DUTIES, Duty("gateway failover", every_s=0.25, work=Arbiter())), observe=metrics.observe_duty
+        duties = (
+            *DUTIES,
+            Duty("alarms", every_s=watching.EVERY_S, work=watching.Watcher().look),
+            Duty("gateway failover", every_s=0.25, work=Arbiter()),
         )
+        leader = Leader(context, duties, observe=metrics.observe_duty)
         metrics.duties_leader.set_function(lambda: float(leader.leading))
         leader.start()
         living = asyncio.create_task(console.live()) if with_console else None

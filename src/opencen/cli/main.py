@@ -6,6 +6,7 @@ import typer
 
 from opencen import __version__
 from opencen.cli import (
+    alarms,
     capacity,
     connections,
     console,
@@ -66,6 +67,7 @@ app.add_typer(packages.app, name="package")
 app.add_typer(capacity.app, name="capacity")
 app.add_typer(connections.app, name="connection")
 app.add_typer(encryption.app, name="encryption")
+app.add_typer(alarms.app, name="alarm")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(lab.app, name="lab")
 app.add_typer(secrets.app, name="secrets")

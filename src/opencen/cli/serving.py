@@ -65,6 +65,14 @@ DEFAULT_REQUESTS_PER_KEY = 500.0
 TlsKeyOption = Annotated[
     Path | None, typer.Option("--tls-key", envvar="OPENCEN_TLS_KEY", help="Its private key (PEM).")
 ]
+AlarmsConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--alarms-config",
+        envvar="OPENCEN_ALARMS_CONFIG",
+        help="TOML: the mail server, a command, and where webhooks may go; see docs/alarms.md.",
+    ),
+]
 DEFAULT_LISTEN = "127.0.0.1:8400"
 
 
@@ -92,6 +100,7 @@ def serve(
     ] = False,
     insecure_http: InsecureOption = False,
     requests_per_key: PaceOption = DEFAULT_REQUESTS_PER_KEY,
+    alarms_config: AlarmsConfigOption = None,
     ephemeral: Annotated[
         bool,
         typer.Option(
@@ -107,6 +116,7 @@ def serve(
     from opencen.domain.errors import UnavailableError
     from opencen.serve import Address, AddressError, open_context, run
     from opencen.services.identities import WrongKeyError
+    from opencen.services.notifying import settings as notifying_settings
     from opencen.services.pace import RequestPace
     from opencen.services.vault import SecretsKeyError
     from opencen.store.database import SchemaTooNewError
@@ -115,6 +125,7 @@ def serve(
     configure_logging()
     directory = data or default_data()
     try:
+        notifying = notifying_settings.load(alarms_config) if alarms_config else notifying_settings.NotifyingSettings()
         addresses = [Address.parse(text) for text in listen or [DEFAULT_LISTEN]]
         tls, reloader = tls_context(tls_cert, tls_key)
         for address in addresses if not insecure_http else ():
@@ -122,6 +133,7 @@ def serve(
         context, first_start = open_context(directory, database)
         context.request_pace = RequestPace(requests_per_key)
         context.authority = authority_told(tls_cert)
+        context.notifying = notifying
         if first_start:
             err.print(
                 f"first start: the administrator's credentials are in {directory / 'admin.json'}", highlight=False

@@ -15,6 +15,7 @@ from opencen.domain import permissions
 from opencen.domain.errors import DomainError, UnavailableError
 from opencen.domain.nouns import AccessKey, Actor
 from opencen.pinning import ServerAuthority
+from opencen.services.notifying.settings import NotifyingSettings
 from opencen.services.pace import RequestPace
 from opencen.services.vault import Vault
 from opencen.store import audit, control, networks, regions
@@ -57,6 +58,8 @@ class Context:
     watched_connections: dict[tuple[str, str, str], float] = field(default_factory=dict)
     """Connections (instance, sorted regions) whose live figures somebody looks at, until when (monotonic seconds)."""
     _watch: _Watch = field(default_factory=_Watch)
+    notifying: NotifyingSettings = field(default_factory=NotifyingSettings)
+    """How alarms reach people, as the server's operator has configured it."""
     _area_of: dict[str, str] = field(default_factory=dict)
 
     def watch(self) -> None:

@@ -91,3 +91,13 @@ def of_packages(tx: Transaction, package_ids: Sequence[str]) -> tuple[Connection
     statement = select(*_COLUMNS).where(*matching(connections.c.package_id, package_ids))
     rows = tx.execute(statement.order_by(connections.c.cen_id, connections.c.region_a_id, connections.c.region_b_id))
     return tuple(map(_connection, rows))
+
+
+def of_accounts(tx: Transaction, account_ids: Sequence[str]) -> dict[str, list[Connection]]:
+    """All connections of these accounts, by account."""
+    found: dict[str, list[Connection]] = {account_id: [] for account_id in account_ids}
+    if account_ids:
+        statement = select(connections.c.account_id, *_COLUMNS).where(connections.c.account_id.in_(list(account_ids)))
+        for account_id, *row in tx.execute(statement):
+            found[account_id].append(_connection(row))
+    return found

@@ -123,3 +123,12 @@ def sizes(tx: Transaction, package_id: str) -> tuple[int, int] | None:
 def account_of(tx: Transaction, package_id: str) -> str | None:
     """Whose package it is; None when it is gone."""
     return tx.execute(select(packages.c.account_id).where(packages.c.id == package_id)).scalar()
+
+
+def of_accounts(tx: Transaction, account_ids: Sequence[str]) -> dict[str, list[Package]]:
+    """All packages of these accounts, by account."""
+    found: dict[str, list[Package]] = {account_id: [] for account_id in account_ids}
+    if account_ids:
+        for row in tx.execute(select(packages).where(packages.c.account_id.in_(list(account_ids)))):
+            found[row.account_id].append(_package(row))
+    return found

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -545,6 +546,88 @@ network_grants = Table(
     Index(None, "cen_id"),
 )
 """A network that its account lets another account's instance attach."""
+
+alarm_channels = Table(
+    "alarm_channels",
+    main,
+    Column("id", String, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("url", String),
+    Column("recipients", JSON, nullable=False),
+    Column("secret_sealed", LargeBinary),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "account_id", "created_at", "id"),
+)
+
+alarm_rules = Table(
+    "alarm_rules",
+    main,
+    Column("id", String, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("cen_id", String),
+    Column("region_a_id", String),
+    Column("region_b_id", String),
+    Column("package_id", String),
+    Column("raise_at", Float, nullable=False),
+    Column("raise_for_s", Integer, nullable=False),
+    Column("clear_at", Float, nullable=False),
+    Column("clear_for_s", Integer, nullable=False),
+    Column("remind_every_s", Integer),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+    CheckConstraint("clear_at <= raise_at", name="clears_below"),
+    Index(None, "account_id", "created_at", "id"),
+)
+
+alarm_rule_channels = Table(
+    "alarm_rule_channels",
+    main,
+    Column("rule_id", ForeignKey("alarm_rules.id", ondelete="CASCADE"), primary_key=True),
+    Column("channel_id", ForeignKey("alarm_channels.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+alarms = Table(
+    "alarms",
+    main,
+    Column("id", String, primary_key=True),
+    Column("rule_id", ForeignKey("alarm_rules.id", ondelete="CASCADE"), nullable=False),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("subject", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("value", Float, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("told", String, nullable=False),
+    Column("told_at", UtcDateTime),
+    Column("acknowledged_by", String),
+    Column("acknowledged_at", UtcDateTime),
+    Column("silenced_until", UtcDateTime),
+    Column("version", Integer, nullable=False),
+    UniqueConstraint("rule_id", "subject"),
+    Index(None, "account_id", "state"),
+)
+"""What has been raised at least once. What a rule watches and has never raised is no row."""
+
+alarm_deliveries = Table(
+    "alarm_deliveries",
+    main,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("channel_id", ForeignKey("alarm_channels.id", ondelete="CASCADE"), index=True),
+    Column("alarm_id", String),
+    Column("event", String, nullable=False),
+    Column("message", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+    Column("next_attempt_at", UtcDateTime, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("delivered_at", UtcDateTime),
+    Column("error", String),
+    Index(None, "account_id", "id"),
+)
+"""Messages on their way, and those of the last days. Written in the transaction that decides to tell."""
 
 audit_events = Table(
     "audit_events",

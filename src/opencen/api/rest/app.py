@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from opencen import __version__
 from opencen.api.rest import (
+    alarms,
     connections,
     encryption,
     gateway_channel,
@@ -30,6 +31,7 @@ MODULES = (
     connections,
     encryption,
     plans,
+    alarms,
     installation,
     join_tokens,
     people,

@@ -1,0 +1,1 @@
+"""How alarms reach people: webhooks, mail, and the command that the server's operator has configured."""
