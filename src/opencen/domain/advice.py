@@ -57,8 +57,8 @@ def for_connection(connection: Connection, package: Package) -> Advice:
     """A connection that is too small."""
     if connection.automatic is not None:
         return Advice(
-            f"it follows the traffic up to {connection.automatic.max_mbps} Mbit/s while the package has them: give it a "
-            "greater maximum, or resize the package"
+            f"it follows the traffic up to {connection.automatic.max_mbps} Mbit/s while the package has them: give it "
+            "a greater maximum, or resize the package"
         )
     more = more_for(connection, package)
     if more is not None:
