@@ -116,7 +116,8 @@ def test_the_installed_program_is_of_the_package_alone(installed: Machine) -> No
     where = installed.run("/opt/opencen/bin/python", "-c", "import opencen, nicegui; print(opencen.__file__, nicegui)")
     assert where.count("/opt/opencen/lib/") == 2
     assert installed.run("dpkg", "--status", "opencen").count("Status: install ok installed") == 1
-    assert "opencen" in installed.run("getent", "passwd", "opencen")
+    as_service = ("runuser", "-u", "opencen", "--", "opencen", "tls", "init", "--data", "/var/lib/opencen")
+    assert "server certificate" in installed.run(*as_service, "--name", "192.0.2.10")
 
 
 @pytest.mark.parametrize(("unit", "exposure"), [("opencen.service", 2.0), ("opencen-gateway.service", 5.0)])
