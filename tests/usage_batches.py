@@ -18,12 +18,18 @@ def roster_of(links: Sequence[Link]) -> tuple[str, list[dict[str, str]]]:
     return sha256(repr(list(links)).encode()).hexdigest(), [{"cen_id": c, "peer_region_id": p} for c, p in links]
 
 
+def columns_of(of_links: Sequence[Passed]) -> tuple[bytes, bytes, bytes, bytes]:
+    """The columns of a tick, a row a link."""
+    sent, packets, drops, backlog = zip(*of_links, strict=True)
+    narrow = [array("I", column).tobytes() for column in (packets, drops, backlog)]
+    return array("Q", sent).tobytes(), narrow[0], narrow[1], narrow[2]
+
+
 def tick(at_s: int, for_s: int, of_links: Sequence[Passed]) -> dict[str, Any]:
     """What passed in the `for_s` seconds before `at_s`, a row a link."""
-    sent, packets, drops, backlog = zip(*of_links, strict=True)
-    columns = {"sent_bytes": array("Q", sent), "sent_packets": array("I", packets)}
-    columns |= {"dropped_packets": array("I", drops), "backlog_bytes": array("I", backlog)}
-    return {"at_s": at_s, "for_s": for_s} | {n: b64encode(c.tobytes()).decode() for n, c in columns.items()}
+    names = ("sent_bytes", "sent_packets", "dropped_packets", "backlog_bytes")
+    columns = zip(names, columns_of(of_links), strict=True)
+    return {"at_s": at_s, "for_s": for_s} | {name: b64encode(column).decode() for name, column in columns}
 
 
 def batch(

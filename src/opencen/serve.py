@@ -43,16 +43,19 @@ from opencen.services.context import Context
 from opencen.services.duties import Duty, Leader
 from opencen.services.notifying import outbox
 from opencen.services.pairs import Arbiter, begin_epoch
+from opencen.services.usage.rolling import roll_up
 from opencen.services.vault import Vault
 from opencen.slow_clients import GuardedProtocol
 from opencen.store.database import Database
 from opencen.tls import Reloader, TlsError
 
 MAX_REPORT_BYTES = 1 << 24
-"""A gateway's report has some 250 bytes for each of its links."""
+"""A gateway's report has some 250 bytes for each of its links, a batch of usage at most 2,000."""
+_REPORTS = frozenset({"/v1/gateway/report", "/v1/gateway/usage"})
 _COLLECT_EVERY = (50_000, 20, 20)
 """Python's default looks after 700 allocations, which with a hundred open pages was a third of what they cost."""
 DUTIES: tuple[Duty, ...] = (
+    Duty("usage roll-up", every_s=10.0, work=roll_up),
     Duty("audit head", every_s=audit_seals.HEAD_EVERY_S, work=audit_seals.log_head),
     Duty("audit seal", every_s=audit_seals.SEAL_EVERY_S, work=audit_seals.seal),
     encryption.ROTATE_KEYS,
@@ -208,7 +211,7 @@ class _Front:
                 await self._rpc(scope, receive, send)
                 return
             scope.setdefault("state", {})["request_id"] = str(uuid.uuid4())
-            receive = _bounded(receive, MAX_REPORT_BYTES if scope["path"] == "/v1/gateway/report" else MAX_BODY_BYTES)
+            receive = _bounded(receive, MAX_REPORT_BYTES if scope["path"] in _REPORTS else MAX_BODY_BYTES)
         await self._rest(scope, receive, send)
 
 

@@ -31,7 +31,7 @@ Key = tuple[str, str] | str | None
 """An access key, a session's or gateway's bearer, or nobody."""
 EXAMPLE = "(VIEWER | OPERATOR | ADMINISTRATOR | SESSION | GATEWAY | PUBLIC, None or a body)"
 RANK = {VIEWER: 1, OPERATOR: 2, ADMINISTRATOR: 3, PUBLIC: 0, SESSION: 4, GATEWAY: 9}
-_FILLED = {"region_id": "us-west-1", "other_region_id": "cn-hangzhou", "number": "1"}
+_FILLED = {"region_id": "us-west-1", "other_region_id": "cn-hangzhou", "number": "1", "month": "2025-01"}
 
 
 @dataclass

@@ -12,7 +12,8 @@ from typer.main import get_command
 from opencen.api.rest import problems
 from opencen.cli.main import app
 from opencen.domain import errors
-from opencen.gateway.exposition import LinkMetrics
+from opencen.gateway.exposition import LinkMetrics, SpoolMetrics
+from opencen.gateway.usage.spool import Spool
 from opencen.serve import Metrics
 from opencen.services.context import Context
 
@@ -40,11 +41,11 @@ def test_every_refusal_of_the_rest_api_is_documented_with_its_status() -> None:
     assert _documented_codes() == {kind.code for kind in kinds} | beyond
 
 
-def test_every_metric_is_documented_and_every_documented_one_exists(context: Context) -> None:
+def test_every_metric_is_documented_and_every_documented_one_exists(context: Context, tmp_path: Path) -> None:
     described = set(re.findall(r"^\| `(opencen_\w+)`", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE))
     real = {
         f"{family.name}{'_total' if family.type == 'counter' else ''}"
-        for registry in (Metrics(context).registry, LinkMetrics().registry)
+        for registry in (Metrics(context).registry, LinkMetrics().registry, SpoolMetrics(Spool(tmp_path)))
         for family in registry.collect()
     }
     assert described == real

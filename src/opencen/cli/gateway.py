@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +26,7 @@ from opencen.gateway.credential import CredentialError, FileAuth
 from opencen.gateway.credential import rotate as rotate_in_file
 from opencen.gateway.follow import ANSWER_TIMEOUT_S, WAIT_S, HttpControlPlane
 from opencen.gateway.kernel import operations as ops
+from opencen.gateway.kernel.counters import CounterReader
 from opencen.gateway.kernel.model import Counters
 from opencen.gateway.kernel.netlink import NetlinkKernel
 from opencen.gateway.keys import KeyStore
@@ -32,6 +34,7 @@ from opencen.gateway.meters import in_all
 from opencen.gateway.plan import namespace_name, namespace_prefix, tunnel_name
 from opencen.gateway.probe import MissingCapabilityError, probe
 from opencen.gateway.readiness import findings, is_able, membership, server_finding
+from opencen.gateway.usage.metering import Metering
 from opencen.logs import configure_logging
 from opencen.tls import TlsError
 from opencen.wire.gateway import Capabilities, GatewayState
@@ -186,6 +189,7 @@ async def _run(path: Path, config: GatewayConfig, capabilities: Capabilities, ov
     log = structlog.get_logger()
     site = config.site(capabilities.leaf_queue)
     agent = Agent(site, capabilities, kernel, control_plane, config.state_dir, keys, rotate=lambda: rotate(config))
+    metering = _metering(config, agent, control_plane)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[None]] = set()
@@ -206,10 +210,37 @@ async def _run(path: Path, config: GatewayConfig, capabilities: Capabilities, ov
     log.info("started", gateway=config.gateway_id, server=config.server, **capabilities.model_dump())
     try:
         with _metrics_served(agent, config):
-            await agent.run(stop)
+            await _until_either_ends(stop, agent.run(stop), metering.run(stop))
     finally:
         await control_plane.aclose()
         kernel.close()
+
+
+def _metering(config: GatewayConfig, agent: Agent, control_plane: HttpControlPlane) -> Metering:
+    """The meters beside the agent: they read the kernel on sockets of their own, one for each namespace."""
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    metering = Metering(
+        config.gateway_id,
+        CounterReader(namespace_prefix(config.gateway_id)),
+        control_plane,
+        config.state_dir / "usage",
+        state=lambda: agent.state,
+        live=lambda: agent.watched,
+    )
+    agent.on_trimmed(metering.trimmed)
+    agent.metrics.registry.register(exposition.SpoolMetrics(metering.spool))
+    return metering
+
+
+async def _until_either_ends(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:
+    """All of them; one that fails stops the others."""
+    tasks = [asyncio.create_task(work) for work in works]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
 
 
 @app.command("probe")

@@ -31,7 +31,7 @@ from opencen.gateway.follow import (
     backoff_s,
     merge,
 )
-from opencen.gateway.kernel.operations import ROUTINE, DeleteNamespace, Kernel
+from opencen.gateway.kernel.operations import ROUTINE, DeleteNamespace, Kernel, Scope
 from opencen.gateway.keys import KeyStore
 from opencen.gateway.plan import Site, namespace_name
 from opencen.gateway.wording import in_words
@@ -82,6 +82,20 @@ class Agent:
         self._refused: dict[str, str] = {}
         self._kernel_condition = Condition("kernel")
         self._rotation_condition = Condition("credential")
+
+    @property
+    def state(self) -> GatewayState | None:
+        """What the kernel was last made to be."""
+        return self._state
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody looks at live figures."""
+        return self._watched
+
+    def on_trimmed(self, tell: Callable[[Scope, int], None]) -> None:
+        """Have `tell` told, in the kernel's thread, of packets that a change of a limit dropped."""
+        self._converger.on_trimmed = tell
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then leave the kernel as it is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from opencen.gateway import shaping
@@ -37,6 +37,8 @@ class Converger:
     kernel: ops.Kernel
     keys: KeyStore | None = None
     meters: dict[tuple[str, str], LinkMeter] = field(default_factory=dict)
+    on_trimmed: Callable[[ops.Scope, int], None] = lambda _scope, _packets: None
+    """Told of packets that a change of a limit dropped."""
     _held: tuple[GatewayState, Sequence[DeclaredNetwork], Mapping[Claim, str]] | None = None
 
     def converge(self, state: GatewayState, site: Site, cen_ids: Sequence[str] | None = None) -> Round:
@@ -129,6 +131,7 @@ class Converger:
     def _account(self, outcome: ops.Outcome) -> None:
         for scope, packets in outcome.trimmed_packets.items():
             self.meters.setdefault((scope.namespace, scope.part), LinkMeter()).trimmed_packets += packets
+            self.on_trimmed(scope, packets)
         for (scope, minor), last in outcome.last_counters.items():
             self.meters.setdefault((scope.namespace, scope.part), LinkMeter()).removed(minor, last)
 

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from opencen.gateway.usage.spool import Spool
 from opencen.wire.gateway import InstanceReport, LinkReport
 
 _LABELS = ("cen_id", "peer_region_id")
@@ -58,6 +59,21 @@ class LinkMetrics(Collector):
                 if (now := value(link)) is not None:
                     gauge.add_metric(labels, now)
             yield gauge
+
+
+class SpoolMetrics(Collector):
+    """What was metered and is not yet with the control plane."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+
+    def collect(self) -> Iterable[Metric]:
+        waiting = "that the control plane does not have yet"
+        yield GaugeMetricFamily("opencen_gateway_usage_waiting_batches", f"Batches {waiting}", self._spool.waiting)
+        yield GaugeMetricFamily("opencen_gateway_usage_waiting_bytes", f"Bytes {waiting}", self._spool.waiting_bytes)
+        yield CounterMetricFamily(
+            "opencen_gateway_usage_lost_batches", "Batches given up, the oldest first", self._spool.lost_batches
+        )
 
 
 @contextmanager

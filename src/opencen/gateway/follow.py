@@ -12,9 +12,11 @@ from pydantic import BaseModel, ValidationError
 
 from opencen.client import ApiError, AsyncClient, ServerUnreachableError
 from opencen.wire.gateway import GatewayReport, GatewayState, Hello, ReportAnswer, Welcome
+from opencen.wire.usage import UsageAnswer
 
 WAIT_S: Final = 25
 ANSWER_TIMEOUT_S: Final = 10.0
+_REFUSALS: Final = (400, 413, 422)
 _BACKOFF_FIRST_S: Final = 0.1
 _BACKOFF_MAX_S: Final = 5.0
 
@@ -24,6 +26,10 @@ log = structlog.get_logger()
 
 class ControlPlaneError(Exception):
     """No usable answer from the control plane: nobody there, a refusal, or something that is no answer."""
+
+
+class NotTakenError(ControlPlaneError):
+    """What was sent makes no sense to the control plane, and will not make more when it is sent again."""
 
 
 class RefusedError(ControlPlaneError):
@@ -70,6 +76,9 @@ class HttpControlPlane:
     async def report(self, report: GatewayReport) -> ReportAnswer:
         return await _asked(ReportAnswer, self._ask, "POST", "/v1/gateway/report", body=report.model_dump(mode="json"))
 
+    async def usage(self, body: dict[str, Any]) -> UsageAnswer:
+        return await _asked(UsageAnswer, self._ask, "POST", "/v1/gateway/usage", body=body)
+
     async def aclose(self) -> None:
         await self._poll.aclose()
         await self._ask.aclose()
@@ -81,6 +90,8 @@ async def _asked(
     try:
         return kind.model_validate(await client.request(method, path, body=body, params=params))
     except ApiError as error:
+        if error.status in _REFUSALS:
+            raise NotTakenError(str(error)) from error
         kind_of_error = RefusedError if error.status == httpx.codes.UNAUTHORIZED else ControlPlaneError
         raise kind_of_error(str(error)) from error
     except (ServerUnreachableError, httpx.HTTPError) as error:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from opencen.api.rest.callers import ActorOf, ContextOf, GatewayOf
 from opencen.api.rest.connections import PAIR
-from opencen.services.usage import asking, intake
+from opencen.services.usage import asking, intake, months
 from opencen.services.usage.asking import Span
 from opencen.wire import usage as wire
 
@@ -123,6 +123,104 @@ def get_connection_usage(
     )
     header = ("time", "from_region_id", "to_region_id", *_CHART_COLUMNS)
     return _csv(f"usage-{cen_id}-{found.key[1]}-{found.key[2]}", header, rows)
+
+
+@router.get("/bandwidth-packages/{package_id}/usage", response_model=wire.PackageUsageChart)
+def get_package_usage(
+    package_id: str,
+    context: ContextOf,
+    actor: ActorOf,
+    span: SpanOf,
+    answer_format: Annotated[Format, Query(alias="format")] = "json",
+) -> Any:
+    """What each connection carried out of a package, to be stacked against it."""
+    found = asking.package_chart(context, actor, package_id, span)
+    chart = wire.PackageUsageChart(
+        package_id=package_id,
+        bandwidth_mbps=found.package.bandwidth_mbps,
+        from_time=_time(span.from_s),
+        to_time=_time(span.to_s),
+        step_s=span.step_s,
+        connections=[
+            wire.PackageUsageConnection(
+                cen_id=share.key[0],
+                region_a_id=share.key[1],
+                region_b_id=share.key[2],
+                a_to_b_bps=list(share.a_to_b_bps),
+                b_to_a_bps=list(share.b_to_a_bps),
+            )
+            for share in found.shares
+        ],
+    )
+    if answer_format == "json":
+        return chart
+    rows = (
+        [
+            _time(span.from_s + number * span.step_s).isoformat(),
+            share.cen_id,
+            share.region_a_id,
+            share.region_b_id,
+            "" if share.a_to_b_bps[number] is None else share.a_to_b_bps[number],
+            "" if share.b_to_a_bps[number] is None else share.b_to_a_bps[number],
+        ]
+        for share in chart.connections
+        for number in range(span.length)
+    )
+    header = ("time", "cen_id", "region_a_id", "region_b_id", "a_to_b_bps", "b_to_a_bps")
+    return _csv(f"usage-{package_id}", header, rows)
+
+
+@router.get("/usage/totals", response_model=wire.UsageTotals)
+def get_totals(
+    context: ContextOf,
+    actor: ActorOf,
+    by: Annotated[asking.GroupBy, Query(description="by account, an administrator sees all accounts")],
+    from_time: Annotated[datetime | None, Query(alias="from", description="RFC 3339; with `to`")] = None,
+    to_time: Annotated[datetime | None, Query(alias="to", description="RFC 3339; now without")] = None,
+    last_s: Annotated[int | None, Query(ge=1, description="instead of `from`: so many seconds before `to`")] = None,
+    answer_format: Annotated[Format, Query(alias="format")] = "json",
+) -> Any:
+    """What passed in a span: its ends are taken to the 10 s, the minute (beyond 2 h) or the hour (beyond 2 days)."""
+    span = asking.totals_span(context, _epoch(from_time), _epoch(to_time), last_s)
+    items = [
+        wire.UsageTotal(
+            key=total.key,
+            sent_bytes=total.sent_bytes,
+            sent_packets=total.sent_packets,
+            dropped_packets=total.dropped_packets,
+            mean_bps=total.sent_bytes * 8 / (span.to_s - span.from_s),
+            a_to_b_bytes=total.a_to_b_bytes,
+            b_to_a_bytes=total.b_to_a_bytes,
+        )
+        for total in asking.totals(context, actor, by, span)
+    ]
+    if answer_format == "json":
+        return wire.UsageTotals(by=by.value, from_time=_time(span.from_s), to_time=_time(span.to_s), items=items)
+    header = tuple(wire.UsageTotal.model_fields)
+    return _csv(f"usage-by-{by.value}", header, ([getattr(item, name) for name in header] for item in items))
+
+
+@router.get("/usage/months/{month}", response_model=wire.UsageMonth)
+def get_month(
+    month: str, context: ContextOf, actor: ActorOf, answer_format: Annotated[Format, Query(alias="format")] = "json"
+) -> Any:
+    """Monthly 95th percentiles of 5-minute means, of each connection and package: `month` is like 2026-11."""
+    found = months.month(context, actor, month)
+    items = [
+        wire.MonthlyPercentile(
+            kind="connection" if row.kind == "connection" else "package",
+            id=row.id,
+            a_to_b_bps=row.a_to_b_bps,
+            b_to_a_bps=row.b_to_a_bps,
+            billed_bps=max(row.a_to_b_bps, row.b_to_a_bps),
+            sent_bytes=row.sent_bytes,
+        )
+        for row in found.rows
+    ]
+    if answer_format == "json":
+        return wire.UsageMonth(month=found.month, intervals=found.intervals, final=found.final, items=items)
+    header = tuple(wire.MonthlyPercentile.model_fields)
+    return _csv(f"usage-{month}", header, ([getattr(item, name) for name in header] for item in items))
 
 
 @gateway_router.post("/usage")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -214,6 +215,32 @@ class NetlinkSocket:
                 if answer == _NLMSG_DONE:
                     return found, interrupted
                 found.append(payload)
+
+    def scan(self, kind: int, body: bytes, buffer: bytearray) -> Iterator[tuple[int, int]]:
+        """Like `dump`, for what is read often: where in `buffer` each object begins and ends, until the next is taken.
+
+        A dump that was interrupted by a change is given as it is.
+        """
+        sequence, fd, size = self._send(kind, NLM_F_DUMP, body), self._socket.fileno(), _HEADER.size
+        while True:
+            try:
+                end = os.readv(fd, [buffer])
+            except BlockingIOError:
+                if not select.select([fd], [], [], _ANSWER_TIMEOUT_S)[0]:
+                    raise TimeoutError("the kernel does not answer") from None
+                continue
+            at = 0
+            while at + size <= end:
+                length, answer, flags, answer_sequence, _ = _HEADER.unpack_from(buffer, at)
+                if length < size:
+                    break
+                if answer_sequence == sequence:
+                    if answer == _NLMSG_DONE:
+                        return
+                    if answer == _NLMSG_ERROR:
+                        _raise_if_refused(flags, bytes(buffer[at + size : at + length]))
+                    yield at + size, at + length
+                at += (length + 3) & ~3
 
     def _send(self, kind: int, flags: int, body: bytes) -> int:
         self._sequence += 1

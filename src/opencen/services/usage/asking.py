@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from opencen.domain.bandwidth import MBPS
 from opencen.domain.errors import InvalidValueError, NotFoundError
-from opencen.domain.geography import connection_id, region_pair
-from opencen.domain.nouns import Actor
-from opencen.domain.usage import BASE_STEP_S, DAY_S, HOUR_S, HOURS, LIVE_KEPT_S, Points, step_for
+from opencen.domain.geography import area_pair, connection_id, region_pair
+from opencen.domain.nouns import Actor, Package, Role
+from opencen.domain.usage import BASE_STEP_S, DAY_S, HOUR_S, HOURS, LIVE_KEPT_S, MINUTE_S, Points, step_for
 from opencen.services.context import Context
 from opencen.services.usage.reading import points_of
-from opencen.store import tenures, usage
+from opencen.store import packages, tenures, usage
 from opencen.store.database import Transaction
 from opencen.store.tenures import Tenure
 from opencen.store.usage import Series
@@ -83,7 +85,7 @@ def span_of(
         )
     start -= start % step_s
     end += -end % step_s
-    if (end - start) // step_s > MOST_POINTS:
+    if (end - start) // step_s > max(MOST_POINTS, most_points):
         raise InvalidValueError(
             f"{(end - start) // step_s} points, where at most {MOST_POINTS} are answered; take a longer step",
             field="step_s",
@@ -161,3 +163,146 @@ def _limits(held: Sequence[Tenure], span: Span) -> tuple[int | None, ...]:
         for slot in range(first, last):
             limits[slot] = tenure.bandwidth_mbps * MBPS
     return tuple(limits)
+
+
+# packages
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a connection carried out of a package, bit/s a direction; 0 while it was not out of it, None unknown."""
+
+    key: Pair
+    a_to_b_bps: tuple[int | None, ...]
+    b_to_a_bps: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PackageChart:
+    package: Package
+    span: Span
+    shares: tuple[Share, ...]
+
+
+def package_chart(context: Context, actor: Actor, package_id: str, span: Span) -> PackageChart:
+    """A package's connections against it, those that were out of it at some time of the span. Raises NotFoundError."""
+    with context.database.read() as tx:
+        package = packages.find(tx, actor.account_id, package_id)
+        if package is None:
+            raise NotFoundError("bandwidth package", package_id, field="package_id")
+        held = tenures.between(tx, span.from_s, span.to_s, account_id=actor.account_id, package_id=package_id)
+    by_pair: dict[Pair, list[Tenure]] = defaultdict(list)
+    for tenure in held:
+        by_pair[tenure.key].append(tenure)
+    with context.database.usage_read() as tx:
+        series = {
+            ((one.cen_id, *one.pair), one.from_region_id): one
+            for one in usage.series_of_instances(tx, [key[0] for key in by_pair])
+            if (one.cen_id, *one.pair) in by_pair
+        }
+        points = _points(tx, list(series.values()), span, _now_s(context))
+    shares = []
+    for key, of_pair in sorted(by_pair.items()):
+        inside = [limit is not None for limit in _limits(of_pair, span)]
+        rates = []
+        for region in key[1:]:
+            one = series.get((key, region))
+            means = points[one.id].mean_bps() if one else [None] * span.length
+            rates.append(tuple(mean if held_then else 0 for mean, held_then in zip(means, inside, strict=True)))
+        shares.append(Share(key, rates[0], rates[1]))
+    return PackageChart(package, span, tuple(shares))
+
+
+# totals
+
+
+class GroupBy(StrEnum):
+    CONNECTION = "connection"
+    PACKAGE = "package"
+    INSTANCE = "instance"
+    AREA_PAIR = "area-pair"
+    ACCOUNT = "account"
+
+
+@dataclass(slots=True)
+class Total:
+    """What passed in a span. `a_to_b_bytes`: from the region, or for packages and pairs of areas the area, first."""
+
+    key: str
+    sent_packets: int = 0
+    dropped_packets: int = 0
+    a_to_b_bytes: int = 0
+    b_to_a_bytes: int = 0
+
+    @property
+    def sent_bytes(self) -> int:
+        return self.a_to_b_bytes + self.b_to_a_bytes
+
+
+def totals(context: Context, actor: Actor, by: GroupBy, span: Span) -> list[Total]:
+    """Of the account, the greatest first; by account, an administrator is told of all accounts."""
+    everyone = by is GroupBy.ACCOUNT and actor.role is Role.ADMINISTRATOR
+    with context.database.usage_read() as tx:
+        series = usage.series_of_account(tx, None if everyone else actor.account_id)
+        points = _points(tx, series, span, _now_s(context))
+    with context.database.read() as tx:
+        held = tenures.between(tx, span.from_s, span.to_s, account_id=None if everyone else actor.account_id)
+        areas = context.areas_of(tx, {region for one in series for region in one.pair})
+    by_pair: dict[Pair, list[Tenure]] = defaultdict(list)
+    for tenure in held:
+        by_pair[tenure.key].append(tenure)
+    found: dict[str, Total] = {}
+    for one in series:
+        pair = (one.cen_id, *one.pair)
+        if by is GroupBy.PACKAGE:
+            parts = [(tenure.package_id, _while_held(points[one.id], tenure, span)) for tenure in by_pair[pair]]
+        else:
+            parts = [(_group_of(one, by, areas), points[one.id])]
+        forth = _goes_forth(one, by, areas)
+        for key, part in parts:
+            _count(found.setdefault(key, Total(key)), part, forth=forth)
+    return sorted(found.values(), key=lambda total: (-total.sent_bytes, total.key))
+
+
+def _group_of(series: Series, by: GroupBy, areas: Mapping[str, str]) -> str:
+    match by:
+        case GroupBy.CONNECTION:
+            return connection_id(series.cen_id, *series.pair)
+        case GroupBy.INSTANCE:
+            return series.cen_id
+        case GroupBy.ACCOUNT:
+            return series.account_id
+        case _:
+            return ":".join(area_pair(*(areas[region] for region in series.pair)))
+
+
+def _goes_forth(series: Series, by: GroupBy, areas: Mapping[str, str]) -> bool:
+    if by in (GroupBy.PACKAGE, GroupBy.AREA_PAIR):
+        sender, receiver = areas[series.from_region_id], areas[series.to_region_id]
+        if sender != receiver:
+            return sender < receiver
+    return series.from_region_id < series.to_region_id
+
+
+def _while_held(points: Points, tenure: Tenure, span: Span) -> Points:
+    """The points that ended while the connection was out of the package."""
+    since_s = max(span.from_s, tenure.since_s - tenure.since_s % span.step_s)
+    until_s = span.to_s if tenure.until_s is None else tenure.until_s - tenure.until_s % span.step_s
+    return points.between(since_s, min(span.to_s, until_s))
+
+
+def _count(total: Total, points: Points, *, forth: bool) -> None:
+    total.sent_packets += sum(points.sent_packets)
+    total.dropped_packets += sum(points.dropped_packets)
+    if forth:
+        total.a_to_b_bytes += sum(points.sent_bytes)
+    else:
+        total.b_to_a_bytes += sum(points.sent_bytes)
+
+
+def totals_span(context: Context, from_s: float | None, to_s: float | None, last_s: int | None) -> Span:
+    """A span to be summed up; how finely its ends are taken goes by its length."""
+    end = _now_s(context) if to_s is None else to_s
+    length_s = (last_s or HOUR_S) if from_s is None else end - from_s
+    step_s = BASE_STEP_S if length_s <= 2 * HOUR_S else MINUTE_S if length_s <= 2 * DAY_S else HOUR_S
+    return span_of(context, from_s, to_s, last_s, step_s, most_points=_EARLIEST_S)
