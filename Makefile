@@ -32,6 +32,7 @@ lint: install ## style, and which part may know which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src
 
 types: install ## mypy --strict
 	$(BIN)/mypy

@@ -314,6 +314,12 @@ def _rest_app(context: Context) -> ASGIApp:
     return make_rest_app(context)
 
 
+def _no_such_page(request: Request, _: Exception) -> Response:
+    from opencen.api.rest.problems import problem  # noqa: PLC0415  FastAPI takes half a second to import
+
+    return problem(request, 404, "NoSuchRoute", "Not Found", f"{request.method} {request.url.path}")
+
+
 def make_app(context: Context, *, with_console: bool = False) -> ASGIApp:
     """Everything that one port serves. The console, whose framework is one per process, only when asked for."""
     metrics = Metrics(context)
@@ -382,6 +388,7 @@ def make_app(context: Context, *, with_console: bool = False) -> ASGIApp:
             Mount("/v1", rest_api),
         ],
         lifespan=lifespan,
+        exception_handlers={404: _no_such_page},
     )
     front = _Front(rest, CbnEndpoint(context, observe=metrics.observe))
     if with_console:

@@ -265,7 +265,7 @@ def exec_(
     with _told():
         namespace = _directory(name, directory).read().host(host).namespace
     argv = command[1:] if command[0] == "--" else command
-    os.execvp("ip", ["ip", "netns", "exec", namespace, *argv])  # noqa: S606 - a shell would read the command anew
+    os.execvp("ip", ["ip", "netns", "exec", namespace, *argv])  # noqa: S606  # nosec B606  a shell would read it anew
 
 
 @app.command()

@@ -31,7 +31,7 @@ _SLACK_STEPS = 1
 
 
 def _generator(secret: str) -> TOTP:
-    return TOTP(base64.b32decode(secret), _DIGITS, SHA1(), STEP_S)  # noqa: S303  what every app of the kind speaks
+    return TOTP(base64.b32decode(secret), _DIGITS, SHA1(), STEP_S)  # noqa: S303  # nosec B303  what every such app speaks
 
 
 def find(context: Context, actor: Actor) -> datetime | None:

@@ -54,7 +54,11 @@ def make_rest_app(context: Context) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         responses={
-            status: {"model": Problem, "description": text} for status, text in (("4XX", "refused"), ("5XX", "failed"))
+            status: {
+                "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+                "description": text,
+            }
+            for status, text in (("4XX", "refused"), ("5XX", "failed"))
         },
     )
     app.state.context = context

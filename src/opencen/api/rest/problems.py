@@ -92,7 +92,14 @@ def _http(request: Request, refusal: Exception) -> JSONResponse:
         405: "MethodNotAllowed",
         413: "BodyTooLarge",
     }.get(refusal.status_code, "Refused")
-    return problem(request, refusal.status_code, code, str(refusal.detail), f"{request.method} {request.url.path}")
+    answer = problem(request, refusal.status_code, code, str(refusal.detail), f"{request.method} {request.url.path}")
+    if refusal.status_code == 405:
+        route: Any = request.scope.get("route")
+        methods = request.app.openapi()["paths"].get(getattr(route, "path", ""), {})
+        answer.headers["allow"] = ", ".join(sorted(map(str.upper, methods))) or str(
+            (refusal.headers or {}).get("Allow", "")
+        )
+    return answer
 
 
 def _broken(request: Request, error: Exception) -> JSONResponse:
