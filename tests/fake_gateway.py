@@ -70,6 +70,10 @@ class FakeGateway:
             "host_id": self.host_id,
         }
 
+    def say(self, instances: list[dict[str, Any]], **more: Any) -> None:
+        """Report exactly this."""
+        self.client.post("/v1/gateway/report", self._said(instances) | more)
+
     def fetch(self, wait_s: float = 0) -> dict[str, Any]:
         """Ask for orders; what is told of them is remembered, not yet acknowledged."""
         more = {} if self.host_id is None else {"host_id": self.host_id}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 
 class Role(StrEnum):
@@ -130,6 +130,17 @@ class Attachment:
     carried: bool | None = None
     """True when a gateway carries it, False with `reason` when not, None when no gateway of the region has said."""
     reason: str | None = None
+    interface: str | None = None
+    """Where the gateway says that it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkInterface:
+    """Where a network is on a gateway, as an administrator has said; `interface` has the fields of the REST API."""
+
+    network_id: str
+    gateway_id: str
+    interface: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +240,8 @@ class Gateway:
     last_seen_at: datetime | None
     repairs: int = 0
     """Differences between kernel and orders that the gateway found and repaired."""
+    drift_count: int = 0
+    """Links, networks and instances that it found otherwise than they should be, each time counted."""
     declared_networks: tuple[tuple[str, str], ...] = ()
     """(network id or name, interface) as declared on the gateway."""
     credential_since: datetime | None = None

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from opencen.domain.rotation import KeySide
 
 
 @dataclass(frozen=True, slots=True)
 class WantedNetwork:
+    """`interface`: where it is on this gateway, when an administrator has said."""
+
     network_id: str
     name: str
     cidr_blocks: tuple[str, ...]
+    interface: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

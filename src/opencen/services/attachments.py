@@ -146,7 +146,7 @@ def search(
         found = networks.attached_page(tx, cen_id, page, region_id=region_id, network_id=network_id)
         by_region = gateways.active_by_region(tx, {attachment.region_id for attachment in found.items})
     with context.database.volatile() as tx:
-        presences = gateways.presences(tx, [gateway.id for gateway in by_region.values()])
+        presences = gateways.presences(tx, [gateway.id for gateway in by_region.values()], [cen_id])
     items = []
     for attachment in found.items:
         gateway = by_region.get(attachment.region_id)
@@ -155,7 +155,9 @@ def search(
         if gateway is None:
             items.append(replace(attachment, reason=f"{attachment.region_id} has no gateway"))
         elif said is not None:
-            items.append(replace(attachment, carried=said["carried"], reason=said["reason"]))
+            items.append(
+                replace(attachment, carried=said["carried"], reason=said["reason"], interface=said.get("interface"))
+            )
         else:
             items.append(attachment)
     return Listing(tuple(items), found.total)

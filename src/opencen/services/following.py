@@ -53,7 +53,7 @@ def _figures(context: Context) -> Figures:
     with context.database.read() as tx:
         rows = {row.id: row.region_id for row in gateways.find_all(tx)}
     with context.database.volatile() as tx:
-        presences = gateways.presences(tx, list(rows))
+        presences = gateways.presences(tx, list(rows), None)
     oldest = context.clock() - FRESH_WITHIN
     found: Figures = {}
     for gateway_id, presence in presences.items():

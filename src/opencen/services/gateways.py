@@ -6,11 +6,13 @@ waited for, so that each link has a side for each gateway, and peers hear of eac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
 
+from opencen.domain import permissions
 from opencen.domain.errors import (
     ConflictError,
     GatewayExistsError,
@@ -36,10 +38,24 @@ from opencen.domain.wanted import (
 )
 from opencen.services import encryption, grants, pairs
 from opencen.services.context import Context, Work
-from opencen.store import control, epochs, gateways, link_keys, links, packages, regions, remainders, routes
+from opencen.store import (
+    control,
+    drift,
+    epochs,
+    gateways,
+    link_keys,
+    links,
+    network_interfaces,
+    packages,
+    regions,
+    remainders,
+    routes,
+)
 from opencen.store.database import Transaction
-from opencen.store.gateways import GatewayRow, Heartbeat, Presence
+from opencen.store.drift import Drift
+from opencen.store.gateways import GatewayRow, Heartbeat, InstanceFigures, Presence
 from opencen.store.links import ACTIVE, STANDBY
+from opencen.store.records import Listing, Page
 
 _CHUNK = 500
 
@@ -137,7 +153,21 @@ def find_all(context: Context) -> list[Gateway]:
         rows = gateways.find_all(tx)
         wanted = {row.id: control.region_revision(tx, row.region_id) for row in rows}
     presences = presences_of(context, rows)
-    return [_gateway(row, presences.get(row.id), wanted[row.id]) for row in rows]
+    with context.database.volatile() as volatile_tx:
+        drifted = drift.totals(volatile_tx, [row.id for row in rows])
+    return [
+        replace(_gateway(row, presences.get(row.id), wanted[row.id]), drift_count=drifted.get(row.id, 0))
+        for row in rows
+    ]
+
+
+def search_drift(context: Context, actor: Actor, gateway_id: str, page: Page) -> Listing[Drift]:
+    """What a gateway found otherwise than it should be, and repaired; the newest first."""
+    permissions.check_read(actor, "gateway.watch_drift")
+    with context.database.read() as tx:
+        _require(tx, gateway_id)
+    with context.database.volatile() as volatile_tx:
+        return drift.search(volatile_tx, gateway_id, page)
 
 
 def presences_of(context: Context, rows: list[GatewayRow]) -> dict[str, Presence]:
@@ -313,6 +343,8 @@ def _wanted_instances(
         blocks.extend(route.cidr_block for route in known if route.published)
         if network.region_id == region_id:
             local[network.cen_id].append(WantedNetwork(network.network_id, network.network_name, network.cidr_blocks))
+    here = [network.network_id for known_networks in local.values() for network in known_networks]
+    at = network_interfaces.of_gateway(tx, mine.id, here)
     wanted: dict[str, list[WantedLink]] = {cen_id: [] for cen_id in revisions}
     waiting = links.held_by_standbys(tx, list(revisions), region_id)  # the former active gateway may still send
     touching = links.of_instances(tx, list(revisions), region_id)
@@ -335,7 +367,12 @@ def _wanted_instances(
                 )
             )
     return [
-        WantedInstance(cen_id, revision, tuple(local[cen_id]), tuple(wanted[cen_id]))
+        WantedInstance(
+            cen_id,
+            revision,
+            tuple(replace(network, interface=at.get(network.network_id)) for network in local[cen_id]),
+            tuple(wanted[cen_id]),
+        )
         for cen_id, revision in revisions.items()
     ]
 
@@ -349,6 +386,7 @@ def report(
     instances: list[KernelInstance],
     epoch: str | None = None,
     host_id: str | None = None,
+    drifted: Sequence[Drift] = (),
 ) -> int:
     """Keep what a gateway says its kernel has; grant what this frees. The revision at which it should be.
 
@@ -366,6 +404,9 @@ def report(
         applied_revision = 0
         instances = [replace(instance, revision=UNKNOWN_REVISION) for instance in instances]
     _note_heard(context, row, host_id, trouble)
+    if drifted:
+        with context.database.volatile() as volatile_tx:
+            drift.add(volatile_tx, drifted)
     if instances:
         _keep_presence(context, row, applied_revision, repairs, instances)
     keys = encryption.said(row, instances)
@@ -507,19 +548,7 @@ def _note_heard(context: Context, row: GatewayRow, host_id: str | None, trouble:
 def _keep_presence(
     context: Context, row: GatewayRow, applied_revision: int, repairs: int, instances: list[KernelInstance]
 ) -> None:
+    said = [InstanceFigures(row.id, item.cen_id, item.live_links, item.networks) for item in instances]
     with context.database.volatile() as tx:
-        before = gateways.presences(tx, [row.id]).get(row.id)
-        link_figures = dict(before.links) if before else {}
-        network_figures = dict(before.networks) if before else {}
-        for instance in instances:
-            for key in [key for key in link_figures if key.startswith(f"{instance.cen_id}/")]:
-                del link_figures[key]
-            for network_id in [key for key, item in network_figures.items() if item["cen_id"] == instance.cen_id]:
-                del network_figures[network_id]
-            for peer_id, figures in instance.live_links.items():
-                link_figures[f"{instance.cen_id}/{peer_id}"] = figures
-            for network_id, figures in instance.networks.items():
-                network_figures[network_id] = {**figures, "cen_id": instance.cen_id}
-        gateways.save_presence(
-            tx, Presence(row.id, context.clock(), applied_revision, repairs, link_figures, network_figures)
-        )
+        gateways.save_figures(tx, said)
+        gateways.save_presence(tx, Presence(row.id, context.clock(), applied_revision, repairs))

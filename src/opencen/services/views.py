@@ -13,7 +13,7 @@ from opencen.domain.nouns import Actor
 from opencen.domain.status import Liveness, Side, connection_verdict, liveness
 from opencen.services import instances as instance_service
 from opencen.services.context import Context
-from opencen.store import connections, gateways, links, networks, remainders
+from opencen.store import connections, drift, gateways, links, networks, remainders
 from opencen.store.database import Transaction
 from opencen.store.gateways import GatewayRow, Presence
 from opencen.store.links import Link, LinkSide
@@ -49,7 +49,10 @@ def search(
         )
         facts = _Facts(tx, found.items)
     with context.database.volatile() as tx:
-        presences = gateways.presences(tx, [gateway.id for gateway in facts.gateways.values()])
+        cen_ids = {connection.cen_id for connection in found.items}
+        presences = gateways.presences(tx, [gateway.id for gateway in facts.gateways.values()], cen_ids)
+        for gateway_id in presences:
+            facts.drift[gateway_id] = drift.counts(tx, gateway_id, sorted(cen_ids))
     views = tuple(facts.view(connection, presences, context) for connection in found.items)
     return Listing(views, found.total)
 
@@ -68,6 +71,7 @@ class _Facts:
             for attachment in networks.attached(tx, *{item.cen_id for item in items})
         }
         waiting = {link.package_id for link in self.links.values() if link.wanted_bps > link.granted_bps}
+        self.drift: dict[str, dict[tuple[str, str], int]] = {}
         self.holders: dict[str, list[str]] = {}
         package_ids = sorted(package_id for package_id in waiting if package_id)
         for package_id, side in links.holders(tx, package_ids) if package_ids else ():
@@ -102,7 +106,8 @@ class _Facts:
             )
             peer_id = connection.region_b_id if region_id == connection.region_a_id else connection.region_a_id
             figures = presence.links.get(f"{connection.cen_id}/{peer_id}", {}) if presence else {}
-            views.append(_side_view(region_id, gateway, state, row, figures))
+            drifted = self.drift.get(gateway.id, {}).get((connection.cen_id, peer_id), 0) if gateway else 0
+            views.append(_side_view(region_id, gateway, state, row, figures, drifted))
         holders = self.holders.get(connection.package_id, [])
         verdict = connection_verdict(link.wanted_bps, link.granted_bps, sides, holders)
         return ConnectionView(
@@ -131,7 +136,12 @@ def _may_still_send(side: LinkSide) -> str:
 
 
 def _side_view(
-    region_id: str, gateway: GatewayRow | None, state: Liveness, row: LinkSide | None, figures: dict[str, Any]
+    region_id: str,
+    gateway: GatewayRow | None,
+    state: Liveness,
+    row: LinkSide | None,
+    figures: dict[str, Any],
+    drifted: int,
 ) -> SideView:
     shown = figures if state in (Liveness.LIVE, Liveness.LATE) else {}
     return SideView(
@@ -145,5 +155,15 @@ def _side_view(
         trimmed_packets=shown.get("trimmed_packets"),
         backlog_bytes=shown.get("backlog_bytes"),
         sent_bytes=shown.get("sent_bytes"),
+        handshake_age_s=_handshake_age_s(shown),
+        rtt_ms=shown.get("rtt_ms"),
+        loss=shown.get("loss"),
+        drift_count=drifted,
         error=row.error if row else None,
     )
+
+
+def _handshake_age_s(figures: dict[str, Any]) -> float | None:
+    """Of the tunnel that is sent through; None for a link that is not encrypted, and before the first handshake."""
+    ages = [tunnel.get("handshake_age_s") for tunnel in figures.get("tunnels", ()) if tunnel.get("sends")]
+    return ages[0] if ages else None

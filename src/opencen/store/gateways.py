@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
+from opencen.store import drift
 from opencen.store.database import Transaction
 from opencen.store.links import ACTIVE
-from opencen.store.schema import gateway_heartbeats, gateway_presence, gateways
+from opencen.store.schema import gateway_heartbeats, gateway_instances, gateway_presence, gateways
 from opencen.store.upsert import upsert
 
 
@@ -60,8 +61,8 @@ class Presence:
     seen_at: datetime
     applied_revision: int
     repairs: int
-    links: dict[str, dict[str, Any]]
-    networks: dict[str, dict[str, Any]]
+    links: dict[str, dict[str, Any]] = field(default_factory=dict)
+    networks: dict[str, dict[str, Any]] = field(default_factory=dict)
     trouble: str | None = None
     other_host_at: datetime | None = None
 
@@ -178,12 +179,52 @@ def remove(tx: Transaction, gateway_id: str) -> None:
     tx.execute(delete(gateways).where(gateways.c.id == gateway_id))
 
 
-def presences(volatile_tx: Transaction, gateway_ids: Sequence[str]) -> dict[str, Presence]:
+def presences(
+    volatile_tx: Transaction, gateway_ids: Sequence[str], cen_ids: Collection[str] | None = ()
+) -> dict[str, Presence]:
+    """What these gateways last said, with the figures of these instances; None: of all."""
     if not gateway_ids:
         return {}
     rows = volatile_tx.execute(select(gateway_presence).where(gateway_presence.c.gateway_id.in_(list(gateway_ids))))
     heard = heartbeats(volatile_tx, gateway_ids)
-    return {row.gateway_id: _presence(row._mapping, heard.get(row.gateway_id)) for row in rows}
+    found = {row.gateway_id: _presence(row._mapping, heard.get(row.gateway_id)) for row in rows}
+    if cen_ids is None or cen_ids:
+        _add_figures(volatile_tx, found, cen_ids)
+    return found
+
+
+def _add_figures(volatile_tx: Transaction, found: dict[str, Presence], cen_ids: Collection[str] | None) -> None:
+    statement = select(gateway_instances).where(gateway_instances.c.gateway_id.in_(list(found)))
+    if cen_ids is not None:
+        statement = statement.where(gateway_instances.c.cen_id.in_(list(cen_ids)))
+    for gateway_id, cen_id, links, networks in volatile_tx.execute(statement):
+        presence = found[gateway_id]
+        presence.links.update({f"{cen_id}/{peer_id}": figures for peer_id, figures in links.items()})
+        presence.networks.update(networks)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFigures:
+    """What a gateway says of an instance: figures by peer region, and by network whether it is carried."""
+
+    gateway_id: str
+    cen_id: str
+    links: dict[str, dict[str, Any]]
+    networks: dict[str, dict[str, Any]]
+
+
+def save_figures(volatile_tx: Transaction, said: Sequence[InstanceFigures]) -> None:
+    """What was said of these instances before is forgotten; of others it stays."""
+    kept = [asdict(figures) for figures in said if figures.links or figures.networks]
+    gone = [figures for figures in said if not figures.links and not figures.networks]
+    if kept:
+        upsert(volatile_tx, gateway_instances, kept)
+    for figures in gone:
+        volatile_tx.execute(
+            delete(gateway_instances).where(
+                gateway_instances.c.gateway_id == figures.gateway_id, gateway_instances.c.cen_id == figures.cen_id
+            )
+        )
 
 
 def _presence(values: Any, heard: Heartbeat | None) -> Presence:
@@ -204,8 +245,6 @@ def save_presence(volatile_tx: Transaction, presence: Presence) -> None:
                 "seen_at": presence.seen_at,
                 "applied_revision": presence.applied_revision,
                 "repairs": presence.repairs,
-                "links": presence.links,
-                "networks": presence.networks,
             }
         ],
     )
@@ -225,3 +264,5 @@ def save_heartbeat(volatile_tx: Transaction, heartbeat: Heartbeat) -> None:
 def forget_presence(volatile_tx: Transaction, gateway_id: str) -> None:
     volatile_tx.execute(delete(gateway_heartbeats).where(gateway_heartbeats.c.gateway_id == gateway_id))
     volatile_tx.execute(delete(gateway_presence).where(gateway_presence.c.gateway_id == gateway_id))
+    volatile_tx.execute(delete(gateway_instances).where(gateway_instances.c.gateway_id == gateway_id))
+    drift.forget_gateway(volatile_tx, gateway_id)

@@ -48,6 +48,12 @@ def find(tx: Transaction, account_id: str, network_id: str, *, lock: bool = Fals
     return None if row is None else _network(row)
 
 
+def find_any(tx: Transaction, network_id: str) -> Network | None:
+    """A network of any account."""
+    row = tx.execute(_select().where(networks.c.id == network_id)).first()
+    return None if row is None else _network(row)
+
+
 def search(
     tx: Transaction,
     account_id: str,

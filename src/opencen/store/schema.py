@@ -419,6 +419,14 @@ gateways = Table(
     CheckConstraint("role IN ('active', 'standby')", name="known_role"),
 )
 
+network_interfaces = Table(
+    "network_interfaces",
+    main,
+    Column("network_id", ForeignKey("networks.id", ondelete="CASCADE"), primary_key=True),
+    Column("gateway_id", ForeignKey("gateways.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("interface", JSON, nullable=False),
+)
+
 join_tokens = Table(
     "join_tokens",
     main,
@@ -716,12 +724,41 @@ gateway_heartbeats = Table(
 """When a gateway was last heard, from which host, when another host last used its credential, and what it refuses."""
 
 gateway_presence = Table(
-    "gateway_presence",
+    "gateway_reports",
     volatile,
     Column("gateway_id", String, primary_key=True),
     Column("seen_at", UtcDateTime, nullable=False),
     Column("applied_revision", BigInteger, nullable=False),
     Column("repairs", BigInteger, nullable=False),
+)
+
+gateway_instances = Table(
+    "gateway_instances",
+    volatile,
+    Column("gateway_id", String, primary_key=True),
+    Column("cen_id", String, primary_key=True),
     Column("links", JSON, nullable=False),
     Column("networks", JSON, nullable=False),
+)
+"""What a gateway last said of each instance: figures by peer region, and by network whether it is carried."""
+
+gateway_drift = Table(
+    "gateway_drift",
+    volatile,
+    Column("gateway_id", String, primary_key=True),
+    Column("event_id", String, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("cen_id", String, nullable=False),
+    Column("part", String, nullable=False),
+    Column("found", String, nullable=False),
+    Index(None, "gateway_id", "at"),
+)
+
+gateway_drift_counts = Table(
+    "gateway_drift_counts",
+    volatile,
+    Column("gateway_id", String, primary_key=True),
+    Column("cen_id", String, primary_key=True),
+    Column("part", String, primary_key=True),
+    Column("count", BigInteger, nullable=False),
 )

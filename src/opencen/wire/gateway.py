@@ -7,6 +7,8 @@ a direction each: a gateway shapes what it sends into a link.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from opencen.wire.interfaces import Interface
@@ -198,6 +200,8 @@ class LinkReport(Wire):
     trimmed_packets: int = Field(default=0, description="dropped by a change of the limit, counted apart")
     backlog_bytes: int = 0
     measured_bps: float | None = None
+    rtt_ms: float | None = Field(default=None, description="of the latest answered probe through the tunnel")
+    loss: float | None = Field(default=None, description="of the latest probes: the part not answered, 0 to 1")
     tunnels: list[TunnelReport] = []
     held_preshared_key_ids: list[int] = []
 
@@ -219,6 +223,16 @@ class InstanceReport(Wire):
     links: list[LinkReport] = []
 
 
+class DriftEvent(Wire):
+    """Something was found otherwise than it should be, and repaired, although no revision asked for it."""
+
+    id: str = Field(description="the same event may be reported twice")
+    at: datetime
+    cen_id: str
+    part: str = Field(description="the peer region of a link, the id of a network, or '': the whole instance")
+    found: str
+
+
 class GatewayReport(Wire):
     """POST /v1/gateway/report: an acknowledgement of `applied_revision`, a heartbeat, and live figures.
 
@@ -230,6 +244,7 @@ class GatewayReport(Wire):
     applied_revision: int
     instances: list[InstanceReport] = []
     repairs: int = Field(default=0, description="differences found and repaired that no revision asked for, in all")
+    drift: list[DriftEvent] = []
     epoch: str | None = Field(default=None, description="the epoch in which it was told `applied_revision`")
     host_id: str | None = None
 

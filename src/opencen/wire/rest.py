@@ -11,6 +11,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from opencen.wire.interfaces import Interface
+
 T = TypeVar("T")
 
 
@@ -322,6 +324,25 @@ class Attachment(Given):
     attached_at: datetime
     carried: bool | None = Field(description="whether a gateway carries it; null: no gateway has said")
     reason: str | None = Field(description="why it is not carried")
+    interface: str | None = Field(description="where the gateway has it")
+
+
+class NetworkInterface(Given):
+    """Where a network is on a gateway, as an administrator has said."""
+
+    network_id: str
+    gateway_id: str
+    interface: Interface
+
+
+class Drift(Given):
+    """What a gateway found otherwise than it should be, and repaired."""
+
+    gateway_id: str
+    at: datetime
+    cen_id: str
+    part: str = Field(description="the peer region of a link, the id of a network, or '': the whole instance")
+    found: str
 
 
 class GrantAdd(Taken):
@@ -421,6 +442,10 @@ class Side(Given):
     backlog_bytes: int | None
     sent_bytes: int | None
     error: str | None
+    handshake_age_s: float | None = Field(description="of an encrypted link's tunnel")
+    rtt_ms: float | None = Field(description="of a small probe through the tunnel, outside the shaped class")
+    loss: float | None = Field(description="of the latest probes: the part not answered, 0 to 1")
+    drift_count: int = Field(description="how often it was found otherwise than it should be, and repaired")
 
 
 class Connection(Given):
@@ -487,6 +512,7 @@ class Gateway(Given):
     applied_revision: int
     wanted_revision: int
     repairs: int
+    drift_count: int = Field(description="links, networks and instances found otherwise than they should be")
     credential_since: datetime | None
     rotation_wanted: bool
     last_seen_at: datetime | None

@@ -12,7 +12,9 @@ from opencen.domain.errors import JoinTokenRefusedError
 from opencen.domain.rotation import KeySide, PublicKey
 from opencen.domain.wanted import TEST_RATE_BPS, Held, KernelInstance, KernelLink, WantedInstance, WantedWireGuard
 from opencen.services import gateway_credentials, gateways, joining
+from opencen.store.drift import Drift
 from opencen.wire import gateway as wire
+from opencen.wire.interfaces import Interface
 from opencen.wire.join_token import JoinTokenText
 
 router = APIRouter(prefix="/gateway", tags=["gateways' own"])
@@ -114,7 +116,12 @@ def _instance(instance: WantedInstance) -> wire.InstanceState:
         cen_id=instance.cen_id,
         revision=instance.revision,
         networks=[
-            wire.NetworkState(network_id=network.network_id, name=network.name, cidr_blocks=list(network.cidr_blocks))
+            wire.NetworkState(
+                network_id=network.network_id,
+                name=network.name,
+                cidr_blocks=list(network.cidr_blocks),
+                interface=None if network.interface is None else Interface.model_validate(network.interface),
+            )
             for network in instance.networks
         ],
         links=[
@@ -158,6 +165,7 @@ def report(body: wire.GatewayReport, context: ContextOf, gateway: GatewayOf) -> 
         instances=[_found(instance) for instance in body.instances],
         epoch=body.epoch,
         host_id=body.host_id,
+        drifted=[Drift(gateway.id, event.id, event.at, event.cen_id, event.part, event.found) for event in body.drift],
     )
     return wire.ReportAnswer(revision=revision, watched=context.watched, rotate_credential=gateway.rotation_wanted)
 

@@ -71,6 +71,7 @@ def _gateway(context: Context, actor: Actor, gateway: Gateway) -> wire.Gateway:
         applied_revision=gateway.applied_revision,
         wanted_revision=gateway.wanted_revision,
         repairs=gateway.repairs,
+        drift_count=gateway.drift_count,
         credential_since=gateway.credential_since,
         rotation_wanted=gateway.rotation_wanted,
         last_seen_at=seen,
@@ -88,6 +89,12 @@ def list_gateways(context: ContextOf, actor: ActorOf) -> wire.Page[wire.Gateway]
 def get_gateway(gateway_id: str, context: ContextOf, actor: ActorOf) -> wire.Gateway:
     """One gateway."""
     return _gateway(context, actor, gateways.get(context, gateway_id))
+
+
+@router.get("/gateways/{gateway_id}/drift")
+def list_drift(gateway_id: str, context: ContextOf, actor: ActorOf, page: PageOf) -> wire.Page[wire.Drift]:
+    """What the gateway found otherwise than it should be, and repaired; the newest first (administrators)."""
+    return page_of(wire.Drift, gateways.search_drift(context, actor, gateway_id, page), page)
 
 
 @router.delete("/gateways/{gateway_id}", status_code=204)

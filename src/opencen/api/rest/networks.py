@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from opencen.api.rest.answers import page_of
+from opencen.api.rest.answers import page_of, whole
 from opencen.api.rest.callers import ActorOf, ContextOf, PageOf
-from opencen.services import network_grants, networks
+from opencen.services import network_grants, network_interfaces, networks
 from opencen.wire import rest as wire
+from opencen.wire.interfaces import InterfaceDeclare
 
 router = APIRouter(tags=["networks"])
 
@@ -52,6 +53,28 @@ def modify_network(network_id: str, body: wire.NetworkModify, context: ContextOf
 def delete_network(network_id: str, context: ContextOf, actor: ActorOf) -> None:
     """Delete a network that is not attached."""
     networks.delete(context, actor, network_id)
+
+
+@router.get("/networks/{network_id}/interfaces")
+def list_interfaces(network_id: str, context: ContextOf, actor: ActorOf) -> wire.Page[wire.NetworkInterface]:
+    """At which interfaces of gateways the network is, as administrators have said (administrators)."""
+    return whole(wire.NetworkInterface, network_interfaces.of_network(context, actor, network_id))
+
+
+@router.put("/networks/{network_id}/interfaces/{gateway_id}")
+def declare_interface(
+    network_id: str, gateway_id: str, body: InterfaceDeclare, context: ContextOf, actor: ActorOf
+) -> wire.NetworkInterface:
+    """Say at which interface of a gateway the network is (administrators). What the gateway's own file says counts
+    before."""
+    made = network_interfaces.declare(context, actor, network_id, gateway_id, body.model_dump())
+    return wire.NetworkInterface.model_validate(made)
+
+
+@router.delete("/networks/{network_id}/interfaces/{gateway_id}", status_code=204)
+def undeclare_interface(network_id: str, gateway_id: str, context: ContextOf, actor: ActorOf) -> None:
+    """The network is at no interface of the gateway any more, unless its own file says so (administrators)."""
+    network_interfaces.undeclare(context, actor, network_id, gateway_id)
 
 
 @router.post("/networks/{network_id}/grants", status_code=201)
