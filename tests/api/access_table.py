@@ -213,16 +213,19 @@ RPC: dict[str, str] = {
 
 CONSOLE: dict[str, str] = {
     "/": PUBLIC,
+    "/alarms": VIEWER,
     "/audit": VIEWER,
     "/enter": PUBLIC,
     "/gateways": VIEWER,
     "/gateways/{gateway_id}": VIEWER,
     "/instances": VIEWER,
     "/instances/{cen_id}": VIEWER,
+    "/instances/{cen_id}/connections/{region_id}/{other_region_id}": VIEWER,
     "/leave": PUBLIC,
     "/login": PUBLIC,
     "/networks": VIEWER,
     "/packages": VIEWER,
+    "/packages/{package_id}": VIEWER,
     "/sessions": VIEWER,
 }
 """Page below /console: the least that the viewer must be."""

@@ -28,6 +28,10 @@ COMPUTED = (
     r"plan\.(same|goes|shrinks|grows|appears|package|connection)",
     r"plan\.key\.\w+",
     r"audit\.(done|refused)",
+    r"alarms\.(tab|kind|finding|unit|event|silence)\.\w+",
+    r"alarms\.is\.(raised|clear)",
+    r"usage\.range\.\w+",
+    r"usage\.(empty|table|time|rate|drops)",
     r"error\..+",
     r"reason\..+",
 )

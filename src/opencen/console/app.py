@@ -18,7 +18,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from opencen.console import frame
 from opencen.console.backend import Backend
 from opencen.console.frame import PREFIX, RESPONSE_TIMEOUT_S, Console, show
-from opencen.console.pages import audit, gateways, instance, instances, login, networks, packages, sessions
+from opencen.console.pages import (
+    alarms,
+    audit,
+    gateways,
+    instance,
+    instances,
+    login,
+    networks,
+    packages,
+    sessions,
+    usage,
+)
 
 Builder = TypeVar("Builder", bound=Callable[..., Any])
 _POLICY = (
@@ -142,6 +153,13 @@ async def _instance(request: Request, cen_id: str) -> Response | None:
     return await show(request, "instances", lambda visit: instance.build(visit, cen_id))
 
 
+@_page("/instances/{cen_id}/connections/{region_id}/{other_region_id}")
+async def _connection(request: Request, cen_id: str, region_id: str, other_region_id: str) -> Response | None:
+    return await show(
+        request, "instances", lambda visit: usage.build_connection(visit, cen_id, region_id, other_region_id)
+    )
+
+
 @_page("/networks")
 async def _networks(request: Request) -> Response | None:
     return await show(request, "networks", networks.build)
@@ -152,6 +170,11 @@ async def _packages(request: Request) -> Response | None:
     return await show(request, "packages", packages.build)
 
 
+@_page("/packages/{package_id}")
+async def _package(request: Request, package_id: str) -> Response | None:
+    return await show(request, "packages", lambda visit: usage.build_package(visit, package_id))
+
+
 @_page("/gateways")
 async def _gateways(request: Request) -> Response | None:
     return await show(request, "gateways", gateways.build)
@@ -160,6 +183,11 @@ async def _gateways(request: Request) -> Response | None:
 @_page("/gateways/{gateway_id}")
 async def _gateway(request: Request, gateway_id: str) -> Response | None:
     return await show(request, "gateways", lambda visit: gateways.build_one(visit, gateway_id))
+
+
+@_page("/alarms")
+async def _alarms(request: Request) -> Response | None:
+    return await show(request, "alarms", alarms.build)
 
 
 @_page("/audit")

@@ -33,7 +33,7 @@ THEME_COOKIE = "opencen_theme"
 ZONE_COOKIE = "opencen_zone"
 RESPONSE_TIMEOUT_S = 20.0
 THEMES: Mapping[str, bool | None] = {"auto": None, "light": False, "dark": True}
-NAVIGATION = ("instances", "networks", "packages", "gateways", "audit")
+NAVIGATION = ("instances", "networks", "packages", "gateways", "alarms", "audit")
 
 _ZONE_SCRIPT = """<script>(() => {
   const zone = encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone);

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import nicegui
 from nicegui import ui
 from nicegui.element import Element
 from nicegui.elements.mixins.text_element import TextElement
 from nicegui.events import GenericEventArguments
 
+from opencen.console.points import Points
+
+_ECHARTS = Path(nicegui.__file__).parent / "elements" / "echart" / "dist"
 Cells = dict[str, list[dict[str, Any]]]
 Row = dict[str, Any]
 Handler = Callable[[], Any]
@@ -244,6 +249,24 @@ class Map(Element, component="components/opencen_map.js"):
             self.update()
         else:
             self.client.run_javascript(f"runMethod({self.id}, 'patch', [{patch}])")
+
+
+class Chart(Element, component="components/opencen_usage.js", esm={"nicegui-echart": str(_ECHARTS)}):
+    """Usage over time. Columns go to the browser once; afterwards only what is new."""
+
+    def __init__(self, points: Points, *, label: str, words: dict[str, str], series: Sequence[dict[str, str]]) -> None:
+        super().__init__()
+        self._props.update({"label": label, "words": words, "series": tuple(series), "summary": points.summary})
+        self._props["points"] = points.payload()
+
+    def follow(self, points: Points, news: dict[str, Any]) -> None:
+        """The same lines with what is new, or other columns."""
+        with self._props.suspend_updates():
+            self._props["points"] = points.payload()
+        method, value = ("replace", news["points"]) if "points" in news else ("patch", news)
+        self.client.run_javascript(
+            f"runMethod({self.id}, '{method}', [{script_json(value)}, {script_json(points.summary)}])"
+        )
 
 
 def go(path: str) -> None:

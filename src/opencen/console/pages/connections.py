@@ -9,6 +9,7 @@ from opencen.console.cells import (
     MBPS,
     act,
     chip,
+    href,
     kernel_line,
     line,
     measured_line,
@@ -21,6 +22,7 @@ from opencen.console.frame import Visit
 from opencen.console.listing import PAGE_SIZE, LiveTable, page_of, set_query
 from opencen.console.live import Question
 from opencen.console.pages import connection_dialogs as dialogs
+from opencen.console.pages.usage import connection_page
 from opencen.console.reasons import translate
 from opencen.console.texts import Texts
 from opencen.console.widgets import Field, Listed, Row, Text, box, button
@@ -70,7 +72,7 @@ def _cells(visit: Visit, connection: Json, package_names: dict[str, str]) -> Row
     package_id = connection["package_id"]
     return {
         "pair": [
-            line(text(pair)),
+            line(href(pair, connection_page(connection))),
             line(text(f"{connection['region_a_id']} – {connection['region_b_id']}", "oc-mono"), cls="is-sub"),
         ],
         "package": [
