@@ -41,7 +41,7 @@ def command_in(namespace: str, *argv: str) -> list[str]:
 
 @dataclass
 class Site:
-    """A gateway host in a region, with one host behind it at 10.OCTET.0.10."""
+    """A gateway host in a region, with one host behind it at 10.LAN_OCTET.0.10."""
 
     region_id: str
     octet: int
@@ -50,6 +50,11 @@ class Site:
     folder: Path
     process: subprocess.Popen[bytes] | None = None
     network_id: str = ""
+    partner_of: Site | None = None
+
+    @property
+    def lan_octet(self) -> int:
+        return self.partner_of.octet if self.partner_of else self.octet
 
     @property
     def endpoint(self) -> str:
@@ -93,7 +98,7 @@ class Site:
         """What the operator adds to the file: the network that is behind this gateway."""
         with self.config.open("a") as file:
             file.write(f'[[networks]]\nnetwork = "{self.network_id}"\ninterface = "lan0"\n')
-            file.write(f'address = "10.{self.octet}.0.1/24"\n')
+            file.write(f'address = "10.{self.lan_octet}.0.1/24"\n')
 
     def start(self) -> None:
         argv = command_in(self.namespace, sys.executable, "-m", "opencen", "gateway", "run", "-c", str(self.config))
@@ -185,6 +190,30 @@ class Sites:
         inside(site.host, "ethtool", "-K", "eth0", "tso", "off", "gso", "off")
         return site
 
+    def add_partner(self, first: Site) -> Site:
+        """A second gateway host of the region of `first`; both are on one LAN, with a switch between them."""
+        octet = len(self.sites) + 1
+        site = Site(
+            first.region_id, octet, f"{self.name}-{octet}", first.host, self.folder / str(octet), partner_of=first
+        )
+        site.folder.mkdir()
+        self.sites[f"{first.region_id} (2)"] = site
+        self._plug(site.namespace, site.endpoint)
+        switch = f"{self.name}-net"
+        inside(switch, "ip", "link", "add", "lan", "type", "bridge")
+        inside(switch, "ip", "link", "set", "lan", "up")
+        inside(first.namespace, "ip", "link", "del", "lan0")
+        ends = ((first.namespace, "lan0"), (site.namespace, "lan0"), (first.host, "eth0"))
+        for number, (namespace, device) in enumerate(ends):
+            peer = ["peer", "name", device, "netns", namespace]
+            inside(switch, "ip", "link", "add", f"l{number}", "type", "veth", *peer)
+            inside(switch, "ip", "link", "set", f"l{number}", "master", "lan", "up")
+        inside(first.host, "ip", "address", "add", f"10.{first.octet}.0.10/24", "dev", "eth0")
+        inside(first.host, "ip", "link", "set", "eth0", "up")
+        inside(first.host, "ip", "route", "add", "default", "via", f"10.{first.octet}.0.1")
+        inside(first.host, "ethtool", "-K", "eth0", "tso", "off", "gso", "off")
+        return site
+
     def join(self, site: Site) -> None:
         done = site.join(self.token(site.region_id))
         assert done.returncode == 0, done.stdout + done.stderr
@@ -242,7 +271,8 @@ class Sites:
                 site.opencen("purge", "--yes", "--config", str(site.config))
         self.stop_server()
         for site in self.sites.values():
-            run("ip", "netns", "delete", site.host, check=False)
+            if site.partner_of is None:
+                run("ip", "netns", "delete", site.host, check=False)
             run("ip", "netns", "delete", site.namespace, check=False)
         for name in (self.server, f"{self.name}-net"):
             run("ip", "netns", "delete", name, check=False)

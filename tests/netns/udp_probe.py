@@ -1,6 +1,6 @@
 """Numbered UDP packets between two hosts, for tests. Prints JSON.
 
-send ADDRESS PAYLOAD_BYTES PACKETS_PER_S SECONDS | receive SECONDS | watch DEVICE SECONDS
+send ADDRESS PAYLOAD_BYTES PACKETS_PER_S SECONDS | receive SECONDS | follow SECONDS | watch DEVICE SECONDS
 """
 
 from __future__ import annotations
@@ -48,6 +48,38 @@ def receive(seconds: float) -> dict[str, object]:
     return {"received": len(numbers), "distinct": len(set(numbers)), "reordered": reordered}
 
 
+def follow(seconds: float) -> dict[str, object]:
+    """As `receive`, with the longest time between two arrivals, and the most IP bits of any one second."""
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    receiver.bind(("", PORT))
+    receiver.settimeout(0.1)
+    print("ready", flush=True)
+    until = time.monotonic() + seconds
+    arrivals: list[tuple[float, int, int]] = []
+    while time.monotonic() < until:
+        try:
+            packet = receiver.recv(2_048)
+        except TimeoutError:
+            continue
+        arrivals.append((time.monotonic(), struct.unpack_from("!I", packet)[0], len(packet) + 28))
+    numbers = [number for _, number, _ in arrivals]
+    most_bits, window_bits, first = 0, 0, 0
+    for at_s, _, length in arrivals:
+        window_bits += length * 8
+        while at_s - arrivals[first][0] > 1.0:
+            window_bits -= arrivals[first][2] * 8
+            first += 1
+        most_bits = max(most_bits, window_bits)
+    return {
+        "received": len(numbers),
+        "distinct": len(set(numbers)),
+        "reordered": sum(1 for before, after in pairwise(numbers) if after < before),
+        "longest_gap_s": max((after[0] - before[0] for before, after in pairwise(arrivals)), default=0.0),
+        "most_bps": most_bits,
+    }
+
+
 def watch(device: str, seconds: float) -> dict[str, object]:
     """When IP packets arrive at a device, how long they are and of which protocol."""
     watcher = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP))
@@ -72,6 +104,8 @@ if __name__ == "__main__":
         result = send(arguments[0], int(arguments[1]), float(arguments[2]), float(arguments[3]))
     elif verb == "receive":
         result = receive(float(arguments[0]))
+    elif verb == "follow":
+        result = follow(float(arguments[0]))
     else:
         result = watch(arguments[0], float(arguments[1]))
     print(json.dumps(result))

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from opencen.domain.failover import (
     HEARD_WITHIN_S,
-    HEARTBEAT_S,
     PREFERRED_AFTER_S,
     SILENT_AFTER_S,
     Member,
     Watch,
     succession,
 )
+from opencen.gateway.follow import HEARTBEAT_S
 
 TICK_S = 0.25
 

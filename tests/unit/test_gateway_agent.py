@@ -44,6 +44,7 @@ class FakeControlPlane:
         self.news: asyncio.Queue[GatewayState] = asyncio.Queue()
         self.reachable = True
         self.asked_after: list[int] = []
+        self.beats: list[GatewayReport] = []
         self.hellos: list[Hello] = []
         self.reports: list[GatewayReport] = []
 
@@ -56,7 +57,7 @@ class FakeControlPlane:
         self.hellos.append(hello)
         return Welcome(gateway_id="gw-1", region_id="west")
 
-    async def state(self, after: int, wait_s: int) -> GatewayState:
+    async def state(self, after: int, wait_s: int, held: GatewayState | None = None) -> GatewayState:
         self._answer()
         self.asked_after.append(after)
         return await self.news.get()
@@ -65,6 +66,10 @@ class FakeControlPlane:
         self._answer()
         self.reports.append(report)
         return ReportAnswer(revision=report.applied_revision)
+
+    async def beat(self, report: GatewayReport) -> None:
+        self._answer()
+        self.beats.append(report)
 
     def last(self, cen_id: str = "cen-a") -> InstanceReport | None:
         found = [item for report in self.reports for item in report.instances if item.cen_id == cen_id]

@@ -83,4 +83,4 @@ class AnsweringClient:
 def test_garbage_and_silence_are_one_kind_of_trouble(answered: Any) -> None:
     client: Any = AnsweringClient(answered)
     with pytest.raises(ControlPlaneError):
-        asyncio.run(HttpControlPlane(client, client).state(0, 0))
+        asyncio.run(HttpControlPlane(client, client, client).state(0, 0))

@@ -24,7 +24,8 @@ from opencen.gateway.agent import Agent
 from opencen.gateway.config import DEFAULT_FILE, ConfigError, GatewayConfig, load
 from opencen.gateway.credential import CredentialError, FileAuth
 from opencen.gateway.credential import rotate as rotate_in_file
-from opencen.gateway.follow import ANSWER_TIMEOUT_S, WAIT_S, HttpControlPlane
+from opencen.gateway.follow import ANSWER_TIMEOUT_S, BEAT_TIMEOUT_S, WAIT_S, HttpControlPlane
+from opencen.gateway.host_identity import host_id
 from opencen.gateway.kernel import operations as ops
 from opencen.gateway.kernel.counters import CounterReader
 from opencen.gateway.kernel.model import Counters
@@ -169,9 +170,13 @@ def _control_plane(config: GatewayConfig) -> HttpControlPlane:
         auth, authority = FileAuth(config.credential_file), config.server_authority_file
         poll = AsyncClient(config.server, timeout_s=WAIT_S + ANSWER_TIMEOUT_S, auth=auth, authority_file=authority)
         ask = AsyncClient(config.server, timeout_s=ANSWER_TIMEOUT_S, auth=auth, authority_file=authority)
+        beat = AsyncClient(config.server, timeout_s=BEAT_TIMEOUT_S, auth=auth, authority_file=authority)
+        identity = host_id(config.state_dir)
+    except OSError as error:
+        raise stop(f"state_dir {config.state_dir}: {error.strerror}") from error
     except (CredentialError, TlsError) as error:
         raise stop(str(error)) from error
-    return HttpControlPlane(poll, ask)
+    return HttpControlPlane(poll, ask, beat, identity)
 
 
 def rotate(config: GatewayConfig) -> None:
@@ -187,7 +192,7 @@ async def _run(path: Path, config: GatewayConfig, capabilities: Capabilities, ov
     keys = KeyStore(config.state_dir, capabilities.max_encrypted_links, config.wireguard_port)
     kernel = _kernel(config, keys)
     log = structlog.get_logger()
-    site = config.site(capabilities.leaf_queue)
+    site = config.site(capabilities)
     agent = Agent(site, capabilities, kernel, control_plane, config.state_dir, keys, rotate=lambda: rotate(config))
     metering = _metering(config, agent, control_plane)
     stop = asyncio.Event()
@@ -196,7 +201,7 @@ async def _run(path: Path, config: GatewayConfig, capabilities: Capabilities, ov
 
     def reload() -> None:
         try:
-            site = load(path, overrides).site(capabilities.leaf_queue)
+            site = load(path, overrides).site(capabilities)
         except ConfigError as error:
             log.error("configuration not used, the old one stays", reason=str(error))  # noqa: TRY400
             return
@@ -362,7 +367,7 @@ def accept_revision(
     saved = _saved(loaded)
     if saved is None:
         raise stop(f"nothing is saved in {loaded.state_dir}: a restarted agent takes what the control plane has")
-    if revision >= saved.revision:
+    if revision >= saved.revision and not statefile.diverges(loaded.state_dir):
         raise stop(f"revision {revision} is not older than {saved.revision}, which is held: nothing to accept")
     try:
         statefile.accept(loaded.state_dir, statefile.Acceptance(revision, instead_of=saved.revision))
@@ -398,6 +403,9 @@ def purge_kernel(config: GatewayConfig) -> int:
     try:
         names = list(kernel.read().namespaces)
         outcome = kernel.apply([ops.DeleteNamespace(ops.Scope(name)) for name in names])
+        kernel.forget_sources()
+    except OSError as error:
+        raise stop(str(error)) from error
     finally:
         kernel.close()
     if outcome.refused:

@@ -46,6 +46,7 @@ def add_to(app: typer.Typer) -> None:
     joining.add_to(gateway.app)
     gateway.app.command("rotate-keys")(rotate_keys)
     gateway.app.command("remove")(remove_gateway)
+    gateway.app.command("promote")(promote_gateway)
     gateway.app.command("release")(release_gateway)
     app.add_typer(audit.app, name="audit")
 
@@ -133,6 +134,25 @@ def rotate_keys(
         begun = client.post(f"/v1/gateways/{gateway_id}/rotate-keys")["links"]
     links = "1 link" if begun == 1 else f"{begun} links"
     out.print(f"the keys of {links} of {gateway_id} are being rotated", highlight=False)
+
+
+def promote_gateway(
+    context: typer.Context,
+    gateway_id: Annotated[str, typer.Argument(help="Id (gw-…) of a region's standby.")],
+    prefer: Annotated[
+        bool, typer.Option("--prefer", help="It takes over again by itself whenever it is back for a minute.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Make a region's standby its active gateway. The region's traffic pauses for a moment.
+
+    Without --prefer neither of the two is preferred from now on: who is active stays so until it fails.
+    """
+    if not yes:
+        typer.confirm(f"{gateway_id} takes over its region's traffic; packets under way are lost. Promote?", abort=True)
+    with told(), connect(context) as client:
+        client.post(f"/v1/gateways/{gateway_id}/promote", {"prefer": prefer})
+    out.print(f"{gateway_id} is the active gateway", highlight=False)
 
 
 def release_gateway(

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-HEARTBEAT_S: Final = 0.5
-"""How often a gateway that has a partner says that it is alive."""
 SILENT_AFTER_S: Final = 2.5
 """The active gateway is taken for dead after so long a silence; an agent that is started again is back before."""
 HEARD_WITHIN_S: Final = 1.5

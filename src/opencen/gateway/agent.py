@@ -22,10 +22,12 @@ from opencen.gateway.converge import Converger, Round
 from opencen.gateway.credential import CredentialError
 from opencen.gateway.exposition import LinkMetrics
 from opencen.gateway.follow import (
+    HEARTBEAT_S,
     WAIT_S,
     Condition,
     ControlPlane,
     ControlPlaneError,
+    InUseError,
     RefusedError,
     StaleStateError,
     backoff_s,
@@ -33,6 +35,7 @@ from opencen.gateway.follow import (
 )
 from opencen.gateway.kernel.operations import ROUTINE, DeleteNamespace, Kernel, Scope
 from opencen.gateway.keys import KeyStore
+from opencen.gateway.partner import Announcer, Fence, PortAt, beacon, heard_since, ports_of
 from opencen.gateway.plan import Site, namespace_name
 from opencen.gateway.wording import in_words
 from opencen.wire.gateway import Capabilities, CarriedNetwork, GatewayReport, GatewayState, Hello, InstanceReport
@@ -40,6 +43,8 @@ from opencen.wire.gateway import Capabilities, CarriedNetwork, GatewayReport, Ga
 CHECK_S: Final = 5.0
 WATCHED_S: Final = 1.0
 _PAUSE_S: Final = 0.05
+_REPLACED_S: Final = 3.0
+"""How long a rebooted gateway that has a partner waits for word who is active, before it goes on as it was."""
 
 Result = TypeVar("Result")
 log = structlog.get_logger()
@@ -79,6 +84,10 @@ class Agent:
         self._touched: dict[str, InstanceReport] = {}
         self._removed: set[str] = set()
         self._must_acknowledge = False
+        self._fence = Fence()
+        self._announcer = Announcer()
+        self._ports: dict[str, frozenset[PortAt]] = {}
+        self._announce_now = asyncio.Event()
         self._refused: dict[str, str] = {}
         self._kernel_condition = Condition("kernel")
         self._rotation_condition = Condition("credential")
@@ -99,7 +108,8 @@ class Agent:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then leave the kernel as it is."""
-        tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._report())]
+        works = (self._follow(), self._report(), self._beat(), self._announce())
+        tasks = [asyncio.create_task(work) for work in works]
         stopped = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -110,6 +120,7 @@ class Agent:
                 task.cancel()
             await asyncio.gather(*tasks, stopped, return_exceptions=True)
             self._kernel_thread.shutdown(wait=True)
+            self._announcer.close()
             log.info("stopped", kernel="left as it is")
 
     async def redeclare(self, site: Site) -> None:
@@ -130,27 +141,22 @@ class Agent:
         stale = Condition("revision")
         failures = 0
         self._saved = self._load_saved()
-        await self._resume()
+        if not await self._may_have_been_replaced():
+            await self._resume()
         while True:
             try:
-                if self._must_say_hello:
-                    await self._say_hello()
-                after = self._state.revision if self._state and self._state_is_from_server else 0
-                # the first answer is wanted at once, later ones when there is something new
-                news = await self._control_plane.state(after, WAIT_S if after else 0)
-                held = self._state if self._state_is_from_server else None
-                if news.gateway_id != self._site.gateway_id:
-                    raise ControlPlaneError(f"the answer is for {news.gateway_id}, not for {self._site.gateway_id}")
-                self._check_not_behind(news)
-                state = merge(held, news)
+                state, news = await self._ask()
             except ControlPlaneError as error:
                 is_refused = isinstance(error, RefusedError)
                 event = "revoked or unknown: kernel left as it is" if is_refused else "control plane does not answer"
                 condition.trouble(event, str(error))
                 self._must_say_hello = True
                 await self._resume()
+                if self._fence.refused(in_use=isinstance(error, InUseError), at_s=self._clock()):
+                    await self._put_up_fence("another host uses this gateway's credential")
             except StaleStateError as error:
                 stale.trouble("revision went backwards: not applied", str(error))
+                await self._resume()
             else:
                 condition.fine()
                 stale.fine()
@@ -160,6 +166,30 @@ class Agent:
             failures += 1
             await asyncio.sleep(backoff_s(failures))
 
+    async def _ask(self) -> tuple[GatewayState, GatewayState]:
+        """All that is wanted now, and the answer that told it. Raises ControlPlaneError, StaleStateError."""
+        waits_to_resume = self._state is None and self._saved is not None
+        try:
+            async with asyncio.timeout(_REPLACED_S if waits_to_resume else None):
+                if self._must_say_hello:
+                    await self._say_hello()
+                after = self._state.revision if self._state and self._state_is_from_server else 0
+                # the first answer is wanted at once, later ones when there is something new
+                news = await self._control_plane.state(after, WAIT_S if after else 0, self._state or self._saved)
+        except TimeoutError as error:
+            raise ControlPlaneError(f"no answer within {_REPLACED_S:g} s") from error
+        if news.gateway_id != self._site.gateway_id:
+            raise ControlPlaneError(f"the answer is for {news.gateway_id}, not for {self._site.gateway_id}")
+        self._check_not_behind(news)
+        return merge(self._state if self._state_is_from_server else None, news), news
+
+    async def _may_have_been_replaced(self) -> bool:
+        """After a reboot, the active gateway of a pair asks first who is active now: its partner may be."""
+        saved = self._saved
+        if saved is None or saved.partner_key is None or saved.standby:
+            return False
+        return not (await self._in_kernel_thread(self._converger.kernel.read)).namespaces
+
     async def _say_hello(self) -> None:
         declared = [CarriedNetwork(network=item.network, interface=item.interface) for item in self._site.networks]
         hello = Hello(
@@ -168,6 +198,7 @@ class Agent:
             behind_nat=self._site.behind_nat,
             capabilities=self._capabilities,
             declared_networks=declared,
+            knows_roles=True,
         )
         welcome = await self._control_plane.hello(hello)
         self._must_say_hello = False
@@ -180,23 +211,28 @@ class Agent:
         if news.watched and not self._watched:
             self._wake_reporter.set()
         self._watched = news.watched
-        if not first and before is not None and state.revision == before.revision:
+        unfenced = self._fence.take_down(news.role_since)
+        moved = unfenced or (before is not None and before.standby != state.standby)
+        if not first and before is not None and state.revision == before.revision and not moved:
+            self._state = state
             # a server that does not wait must not be asked without end
             await asyncio.sleep(_PAUSE_S)
             return True
-        if not news.full and not news.instances and not news.removed_cen_ids:
+        if not moved and not news.full and not news.instances and not news.removed_cen_ids:
             await self._in_kernel_thread(lambda: self._save(state))
             self._state = state
             self._must_acknowledge = True
             self._wake_reporter.set()
             return True
-        touched = None if news.full else [*(i.cen_id for i in news.instances), *news.removed_cen_ids]
+        if moved:
+            log.warning("this gateway is the standby now" if state.standby else "this gateway is the active one now")
+        touched = None if news.full or moved else [*(i.cen_id for i in news.instances), *news.removed_cen_ids]
         gone_cen_ids = news.removed_cen_ids
         why = f"the control plane is at revision {state.revision}"
         if not await self._apply(state, touched, why=why, gone_before=before, removed_cen_ids=gone_cen_ids, save=True):
             return False
         self._state_is_from_server = True
-        if before is not None and state.revision < before.revision:
+        if before is not None and (state.revision < before.revision or not news.continues):
             log.warning("older revision applied, as accepted", revision=state.revision, before=before.revision)
             statefile.forget_acceptance(self._state_dir)
         return True
@@ -207,12 +243,14 @@ class Agent:
         A complete state is asked for next: changes to a state that the control plane has forgotten would be of no use.
         """
         held = self._state or self._saved
-        if held is None or news.revision >= held.revision:
+        if held is None or (news.continues and news.revision >= held.revision):
             return
         acceptance = statefile.acceptance(self._state_dir)
         if news.full and acceptance is not None and acceptance.covers(held.revision, news.revision):
             return
         self._state_is_from_server = False
+        with suppress(OSError):
+            statefile.note_divergence(self._state_dir, news.revision)
         raise StaleStateError(news.revision, held.revision)
 
     def _load_saved(self) -> GatewayState | None:
@@ -263,6 +301,7 @@ class Agent:
                 return False
             self._kernel_condition.fine()
             self._state = state
+            self._note_ports(done, complete=cen_ids is None)
             gone = {instance.cen_id for instance in (gone_before.instances if gone_before else ())}
             self._note_removed(state, gone.union(cen_ids or (), removed_cen_ids), done)
             for instance in state.instances:
@@ -294,6 +333,7 @@ class Agent:
 
     async def _converge(self, state: GatewayState, cen_ids: Sequence[str] | None) -> Round:
         site = self._site
+        state = self._fence.around(state)
         return await self._in_kernel_thread(lambda: self._converger.converge(state, site, cen_ids))
 
     async def _in_kernel_thread(self, work: Callable[[], Result]) -> Result:
@@ -305,6 +345,58 @@ class Agent:
             if self._refused.get(where) != reason:
                 log.error("the kernel refused", where=where, reason=reason)
         self._refused = refused
+
+    # beside a partner
+
+    def _note_ports(self, done: Round, *, complete: bool) -> None:
+        found = {name: ports_of({name: there}) for name, there in done.plan.namespaces.items()}
+        self._ports = found if complete else self._ports | found
+        self._announce_now.set()
+
+    async def _put_up_fence(self, reason: str) -> None:
+        """This gateway must pass nothing, whatever it was last told."""
+        log.error("fenced: tunnels down, no address on any port", reason=reason)
+        if self._state is not None:
+            await self._apply(self._state, None, why=reason)
+
+    async def _beat(self) -> None:
+        """Say to the control plane that this gateway is alive, for as long as it has a partner."""
+        while True:
+            began_s = self._clock()
+            state = self._state
+            if state is not None and state.partner_key is not None:
+                report = GatewayReport(
+                    applied_revision=state.revision, repairs=self._repairs, epoch=state.epoch or None
+                )
+                with suppress(ControlPlaneError):
+                    await self._control_plane.beat(report)
+            await asyncio.sleep(max(_PAUSE_S, HEARTBEAT_S - (self._clock() - began_s)))
+
+    async def _announce(self) -> None:
+        """Say on the networks that this gateway is the active one, and listen for a partner that is so by now."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._announce_now.wait(), HEARTBEAT_S)
+            self._announce_now.clear()
+            state = self._state
+            if state is None or state.partner_key is None:
+                self._announcer.close()
+                continue
+            key, ports = bytes.fromhex(state.partner_key), [port for there in self._ports.values() for port in there]
+            passes = not self._fence.around(state).standby
+            since = await asyncio.to_thread(self._exchange, key, state.role_since, ports, speaks=passes)
+            if passes and since is not None and since > state.role_since:
+                self._fence.partner_is_active(since)
+                await self._put_up_fence(f"the partner is the active gateway since revision {since}")
+
+    def _exchange(self, key: bytes, role_since: int, ports: Sequence[PortAt], *, speaks: bool) -> int | None:
+        """Listen, and unless a later change of places was heard of, announce; that change's revision."""
+        own_id = self._site.gateway_id
+        self._announcer.keep(ports)
+        since = self._announcer.hear(lambda payload: heard_since(key, own_id, payload))
+        if speaks and (since is None or since <= role_since):
+            self._announcer.announce(ports, beacon(key, own_id, role_since))
+        return since
 
     # reporting
 
@@ -371,6 +463,7 @@ class Agent:
             applied_revision=self._state.revision,
             instances=[*touched.values(), *gone],
             repairs=self._repairs,
+            epoch=self._state.epoch or None,
         )
         answer = await self._control_plane.report(report)
         self._watched = answer.watched

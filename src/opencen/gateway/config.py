@@ -16,6 +16,7 @@ from opencen.gateway import credential
 from opencen.gateway.attachment import DeclaredNetwork, declared
 from opencen.gateway.keys import FIRST_PORT
 from opencen.gateway.plan import Site
+from opencen.wire.gateway import Capabilities
 from opencen.wire.interfaces import InterfaceDeclare
 
 DEFAULT_FILE: Final = Path("/etc/opencen/gateway.toml")
@@ -69,8 +70,16 @@ class GatewayConfig:
     def gateway_id(self) -> str:
         return self.credential.identifier
 
-    def site(self, leaf_queue: str) -> Site:
-        return Site(self.gateway_id, self.endpoint, self.networks, leaf_queue, self.local_address, self.behind_nat)
+    def site(self, capabilities: Capabilities) -> Site:
+        return Site(
+            self.gateway_id,
+            self.endpoint,
+            self.networks,
+            capabilities.leaf_queue,
+            self.local_address,
+            self.behind_nat,
+            checks_sources=capabilities.source_check != "none",
+        )
 
     @property
     def underlay_address(self) -> str:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from opencen.gateway import shaping
 from opencen.gateway.attachment import Claim, DeclaredNetwork, claims
-from opencen.gateway.diff import diff
+from opencen.gateway.diff import diff, diff_sources
 from opencen.gateway.encryption import LinkEnd
 from opencen.gateway.kernel import operations as ops
 from opencen.gateway.kernel.model import KernelNow
 from opencen.gateway.keys import KeyStore
 from opencen.gateway.meters import LinkMeter
-from opencen.gateway.plan import Plan, Site, link_end, namespace_name, plan, tunnel_name
+from opencen.gateway.plan import Plan, Site, link_end, namespace_name, plan, sources, standing_by, tunnel_name
 from opencen.wire.gateway import GatewayState, InstanceReport, InstanceState, LinkReport, NetworkReport
 
 _ROUNDS = 3
@@ -28,6 +28,8 @@ class Round:
     plan: Plan
     operations: Sequence[ops.Operation] = ()
     refused: Mapping[ops.Scope, str] = field(default_factory=dict)
+    standby: bool = False
+    """Tunnels were to be down: what is down counts as no tunnel."""
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Converger:
         """
         names = None if cen_ids is None else [namespace_name(site.gateway_id, cen_id) for cen_id in cen_ids]
         held = self._claims(state, site)
+        taken_from = sources(state, site)
         if cen_ids is not None:
             listed = [instance for instance in state.instances if instance.cen_id in cen_ids]
             state = state.model_copy(update={"instances": listed})
@@ -58,8 +61,8 @@ class Converger:
         refused: dict[ops.Scope, str] = {}
         for _ in range(_ROUNDS):
             self._observe(now)
-            wanted = plan(state, site, now, held)
-            left = diff(now, wanted.namespaces)
+            wanted = self._plan(state, site, now, held)
+            left = [*diff_sources(now.host.sources, taken_from), *diff(now, wanted.namespaces)]
             operations = [o for o in left if o.scope not in refused]
             if not operations:
                 break
@@ -70,10 +73,15 @@ class Converger:
             now = self.kernel.read(names)
         else:
             self._observe(now)
-            left = diff(now, wanted.namespaces)
+            left = [*diff_sources(now.host.sources, taken_from), *diff(now, wanted.namespaces)]
         self._forget_gone(now, cen_ids is None)
         unfinished = {o.scope: f"{type(o).__name__} had no effect" for o in left if o.scope not in refused}
-        return Round(site, now, wanted, carried_out, unfinished | refused)
+        return Round(site, now, wanted, carried_out, unfinished | refused, state.standby)
+
+    @staticmethod
+    def _plan(state: GatewayState, site: Site, now: KernelNow, held: Mapping[Claim, str]) -> Plan:
+        wanted = plan(state, site, now, held)
+        return standing_by(wanted) if state.standby else wanted
 
     def _claims(self, state: GatewayState, site: Site) -> Mapping[Claim, str]:
         """Which networks hold interfaces, of all instances; worked out once for each state."""
@@ -92,14 +100,15 @@ class Converger:
     def _link_report(self, end: LinkEnd, namespace: str, done: Round, at_s: float) -> LinkReport:
         peer_region_id = end.link.peer_region_id
         device = tunnel_name(peer_region_id)
-        scopes = [ops.Scope(namespace), *(ops.Scope(namespace, name) for name in [*end.names(), device])]
+        scopes = [ops.HOST, ops.Scope(namespace), *(ops.Scope(namespace, name) for name in [*end.names(), device])]
         error = next((done.refused[scope] for scope in scopes if scope in done.refused), None)
         error = error or done.plan.link_errors.get((end.cen_id, peer_region_id))
         there = done.now.namespaces.get(namespace)
         tunnel = there.tunnels.get(device) if there else None
+        stands_by = done.standby and tunnel is not None and not tunnel.tunnel.up
         said = LinkReport(
             peer_region_id=peer_region_id,
-            in_kernel_bps=shaping.rate_in(tunnel.tunnel.tree) if tunnel else None,
+            in_kernel_bps=None if tunnel is None or stands_by else shaping.rate_in(tunnel.tunnel.tree),
             error=error,
             tunnels=end.tunnel_reports(there, tunnel.tunnel.path if tunnel else None),
             held_preshared_key_ids=end.held_preshared_key_ids(),

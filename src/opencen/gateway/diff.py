@@ -70,6 +70,11 @@ def diff(now: KernelNow, wanted: Wanted) -> list[ops.Operation]:
     return [*removals, *shrinks, *preparations, *paths, *grows, *retirements]
 
 
+def diff_sources(now: frozenset[str] | None, wanted: frozenset[str] | None) -> list[ops.Operation]:
+    """From whom tunnelled packets are taken; `wanted` None: this host cannot tell them apart."""
+    return [] if wanted is None or now == wanted else [ops.SetSources(ops.HOST, wanted)]
+
+
 def _remove_extra(name: str, before: NamespaceNow, wanted: WantedNamespace) -> list[ops.Operation]:
     tunnels: list[ops.Operation] = [
         ops.DeleteTunnel(ops.Scope(name, tunnel)) for tunnel in before.tunnels if tunnel not in wanted.tunnels
@@ -151,7 +156,7 @@ def _path(
 
 
 def _grows(there: TunnelNow | None, wanted: Tunnel) -> bool:
-    if there is None:
+    if there is None or not there.tunnel.up:
         return True
     before, after = shaping.rate_in(there.tunnel.tree), shaping.rate_in(wanted.tree)
     return before is not None and after is not None and after > before
@@ -162,6 +167,9 @@ def _tunnel(scope: ops.Scope, there: TunnelNow | None, wanted: Tunnel) -> list[o
         return _build(scope, wanted)
     tunnel = there.tunnel
     changes: list[ops.Operation] = []
+    if tunnel.up and not wanted.up:
+        changes.append(ops.SetDown(scope))
+        tunnel = replace(tunnel, up=False, routes=frozenset(), next_hop_mac=None)
     if tunnel.device.mtu != wanted.device.mtu:
         changes.append(ops.SetMtu(scope, wanted.device.mtu))
     changes += _tree(scope, tunnel.tree, wanted.tree, there.counters)
@@ -186,6 +194,8 @@ def _reach(scope: ops.Scope, tunnel: Tunnel, wanted: Tunnel) -> list[ops.Operati
     changes: list[ops.Operation] = []
     if wanted.next_hop_mac and tunnel.next_hop_mac != wanted.next_hop_mac:
         changes.append(ops.SetNextHop(scope, wanted.next_hop_mac))
+    if not wanted.up:
+        return changes
     if not tunnel.up:
         changes.append(ops.SetUp(scope))
     changes += [ops.DeleteRoute(scope, block) for block in sorted(tunnel.routes - wanted.routes)]

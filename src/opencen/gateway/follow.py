@@ -17,6 +17,9 @@ from opencen.wire.usage import UsageAnswer
 WAIT_S: Final = 25
 ANSWER_TIMEOUT_S: Final = 10.0
 _REFUSALS: Final = (400, 413, 422)
+HEARTBEAT_S: Final = 0.5
+"""How often a gateway that has a partner says that it is alive, to the control plane and on its networks."""
+BEAT_TIMEOUT_S: Final = 2.0
 _BACKOFF_FIRST_S: Final = 0.1
 _BACKOFF_MAX_S: Final = 5.0
 
@@ -36,12 +39,17 @@ class RefusedError(ControlPlaneError):
     """The control plane does not know this gateway's credential: it was revoked, or the control plane is another."""
 
 
+class InUseError(ControlPlaneError):
+    """Another host is this gateway: it uses the same credential."""
+
+
 class StaleStateError(Exception):
-    """The control plane is behind what this gateway has already applied: it was restored from an old copy, perhaps."""
+    """The control plane has not seen what this gateway has applied: it was restored from an old copy, perhaps."""
 
     def __init__(self, theirs: int, held: int) -> None:
+        where = "at" if theirs < held else "of another history, at"
         super().__init__(
-            f"the control plane is at revision {theirs}, this gateway at {held}; traffic goes on as it is. If the "
+            f"the control plane is {where} revision {theirs}, this gateway at {held}; traffic goes on as it is. If the "
             f"control plane was restored on purpose, run: opencen gateway accept-revision {theirs} --config FILE"
         )
 
@@ -51,30 +59,46 @@ class ControlPlane(Protocol):
 
     async def hello(self, hello: Hello) -> Welcome: ...
 
-    async def state(self, after: int, wait_s: int) -> GatewayState: ...
+    async def state(self, after: int, wait_s: int, held: GatewayState | None = None) -> GatewayState: ...
 
     async def report(self, report: GatewayReport) -> ReportAnswer: ...
+
+    async def beat(self, report: GatewayReport) -> None: ...
 
 
 class HttpControlPlane:
     """The control plane over HTTP. All methods raise ControlPlaneError.
 
-    Polls and reports have a connection pool each, with timeouts that suit them.
+    Polls, reports and heartbeats have a connection pool each, with timeouts that suit them. `host_id` goes with each.
     """
 
-    def __init__(self, poll: AsyncClient, ask: AsyncClient) -> None:
+    def __init__(self, poll: AsyncClient, ask: AsyncClient, beat: AsyncClient, host_id: str | None = None) -> None:
         self._poll = poll
         self._ask = ask
+        self._beat = beat
+        self._host_id = host_id
 
     async def hello(self, hello: Hello) -> Welcome:
+        hello = hello.model_copy(update={"host_id": self._host_id})
         return await _asked(Welcome, self._ask, "POST", "/v1/gateway/hello", body=hello.model_dump(mode="json"))
 
-    async def state(self, after: int, wait_s: int) -> GatewayState:
-        parameters = {"after": after, "wait_s": wait_s}
+    async def state(self, after: int, wait_s: int, held: GatewayState | None = None) -> GatewayState:
+        parameters: dict[str, Any] = {"after": after, "wait_s": wait_s}
+        if held is not None and held.epoch:
+            parameters |= {"epoch": held.epoch, "held": held.revision}
+        if self._host_id is not None:
+            parameters["host_id"] = self._host_id
         return await _asked(GatewayState, self._poll, "GET", "/v1/gateway/state", params=parameters)
 
     async def report(self, report: GatewayReport) -> ReportAnswer:
-        return await _asked(ReportAnswer, self._ask, "POST", "/v1/gateway/report", body=report.model_dump(mode="json"))
+        return await self._told(self._ask, report)
+
+    async def beat(self, report: GatewayReport) -> None:
+        await self._told(self._beat, report)
+
+    async def _told(self, client: AsyncClient, report: GatewayReport) -> ReportAnswer:
+        body = report.model_copy(update={"host_id": self._host_id}).model_dump(mode="json")
+        return await _asked(ReportAnswer, client, "POST", "/v1/gateway/report", body=body)
 
     async def usage(self, body: dict[str, Any]) -> UsageAnswer:
         return await _asked(UsageAnswer, self._ask, "POST", "/v1/gateway/usage", body=body)
@@ -82,6 +106,7 @@ class HttpControlPlane:
     async def aclose(self) -> None:
         await self._poll.aclose()
         await self._ask.aclose()
+        await self._beat.aclose()
 
 
 async def _asked(
@@ -90,10 +115,7 @@ async def _asked(
     try:
         return kind.model_validate(await client.request(method, path, body=body, params=params))
     except ApiError as error:
-        if error.status in _REFUSALS:
-            raise NotTakenError(str(error)) from error
-        kind_of_error = RefusedError if error.status == httpx.codes.UNAUTHORIZED else ControlPlaneError
-        raise kind_of_error(str(error)) from error
+        raise _refusal(error) from error
     except (ServerUnreachableError, httpx.HTTPError) as error:
         raise ControlPlaneError(str(error)) from error
     except ValidationError as error:
@@ -102,6 +124,14 @@ async def _asked(
         ) from error
     except ValueError as error:
         raise ControlPlaneError(f"{path} answered no JSON: {error}") from error
+
+
+def _refusal(error: ApiError) -> ControlPlaneError:
+    if error.status in _REFUSALS:
+        return NotTakenError(str(error))
+    if error.status == httpx.codes.UNAUTHORIZED:
+        return RefusedError(str(error))
+    return InUseError(str(error)) if error.code == "GatewayInUse" else ControlPlaneError(str(error))
 
 
 def merge(held: GatewayState | None, news: GatewayState) -> GatewayState:

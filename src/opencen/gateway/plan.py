@@ -41,6 +41,7 @@ class Site:
     local_address: str | None = None
     behind_nat: bool = False
     keys: Mapping[KeyId, LocalKey] = field(default_factory=dict, repr=False)
+    checks_sources: bool = False
 
     @property
     def underlay_address(self) -> str:
@@ -112,6 +113,33 @@ def plan(state: GatewayState, site: Site, now: KernelNow, held: Mapping[Claim, s
             if error:
                 link_errors[instance.cen_id, link.peer_region_id] = error
     return Plan(wanted, networks, port_names, link_errors)
+
+
+def standing_by(wanted: Plan) -> Plan:
+    """The same for a standby: all is there, but tunnels are down, and no port has an address. So nothing passes."""
+    namespaces = {
+        name: replace(
+            namespace,
+            tunnels={
+                device: replace(tunnel, up=False, routes=frozenset(), next_hop_mac=None)
+                for device, tunnel in namespace.tunnels.items()
+            },
+            ports={
+                interface: replace(port, addresses=frozenset(), routes=frozenset())
+                for interface, port in namespace.ports.items()
+            },
+        )
+        for name, namespace in wanted.namespaces.items()
+    }
+    return replace(wanted, namespaces=namespaces)
+
+
+def sources(state: GatewayState, site: Site) -> frozenset[str] | None:
+    """The addresses from which tunnelled packets are to be taken: the endpoints that peers have now."""
+    if not site.checks_sources:
+        return None
+    plain = [link for instance in state.instances for link in instance.links if link.wireguard is None]
+    return frozenset(str(ip_address(link.peer_endpoint)) for link in plain if link.peer_endpoint is not None)
 
 
 def _tunnels(

@@ -10,6 +10,7 @@ from typing import Final
 
 from opencen.gateway.diff import diff
 from opencen.gateway.kernel import operations as ops
+from opencen.gateway.kernel import sources
 from opencen.gateway.kernel.model import Device, KernelNow, Tunnel, WantedNamespace
 from opencen.gateway.kernel.netlink import NetlinkKernel
 from opencen.gateway.shaping import tree_for
@@ -60,6 +61,7 @@ def probe() -> Capabilities:
             leaf_queue=_leaf_queue(kernel, name),
             encryption=encryption,
             max_encrypted_links=MAX_ENCRYPTED_LINKS[encryption],
+            source_check="nftables" if sources.is_possible() else "none",
         )
     finally:
         kernel.apply([ops.DeleteNamespace(scope)])

@@ -31,6 +31,7 @@ def findings(probed: Capabilities | MissingCapabilityError) -> list[Finding]:
         Finding("kernel", "works", f"{probed.kernel}: namespaces, VXLAN, HTB and u32 filters"),
         _leaf_queue(probed.leaf_queue),
         _encryption(probed.encryption),
+        _source_check(probed.source_check),
     ]
 
 
@@ -77,6 +78,13 @@ def server_finding(server: str, *, trouble: str | None) -> Finding:
     if trouble is None:
         return Finding("server", "works", f"{server} answers")
     return Finding("server", "missing", trouble, "see docs/gateways.md: opencen serve with --tls-cert")
+
+
+def _source_check(found: str) -> Finding:
+    if found == "nftables":
+        return Finding("source check", "works", "nftables: tunnelled packets are taken from present peers only")
+    text = "no nftables: when a peer's standby takes over, it waits until the former gateway has said that it is off"
+    return Finding("source check", "could be better", text, "apt-get install nftables")
 
 
 def is_able(found: list[Finding]) -> bool:

@@ -15,6 +15,7 @@ from opencen.wire.gateway import GatewayState
 
 NAME: Final = "state.json"
 _ACCEPTANCE_NAME: Final = "accepted-revision.json"
+_DIVERGENCE_NAME: Final = "another-history.json"
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,15 @@ class Acceptance:
 
     def covers(self, held_revision: int, their_revision: int) -> bool:
         return self.instead_of <= held_revision and self.revision <= their_revision
+
+
+def note_divergence(state_dir: Path, revision: int) -> None:
+    """The control plane at this revision has not seen what is held: an operator may accept it. Raises OSError."""
+    write_whole(state_dir / _DIVERGENCE_NAME, json.dumps({"revision": revision}))
+
+
+def diverges(state_dir: Path) -> bool:
+    return (state_dir / _DIVERGENCE_NAME).exists()
 
 
 class CorruptStateError(Exception):
@@ -76,3 +86,4 @@ def acceptance(state_dir: Path) -> Acceptance | None:
 
 def forget_acceptance(state_dir: Path) -> None:
     (state_dir / _ACCEPTANCE_NAME).unlink(missing_ok=True)
+    (state_dir / _DIVERGENCE_NAME).unlink(missing_ok=True)

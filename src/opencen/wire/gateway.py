@@ -131,7 +131,7 @@ class LinkState(Wire):
     vni: int = Field(ge=1, lt=1 << 24)
     peer_endpoint: str | None
     remote_cidr_blocks: list[str]
-    rate_bps: int = Field(ge=1)
+    rate_bps: int = Field(ge=1, le=10**13)
     wireguard: WireGuardState | None = None
     refusal: str | None = None
 

@@ -53,6 +53,7 @@ class FakeKernel:
     interfaces: set[str] = field(default_factory=set)
     bridges: set[str] = field(default_factory=set)
     underlay_mtu: int | None = 1_600
+    sources: frozenset[str] | None = None
     at_s: float = 0.0
     refuse: Refuse = lambda operation: None
     namespaces: dict[str, NamespaceNow] = field(default_factory=dict)
@@ -68,9 +69,8 @@ class FakeKernel:
             if namespaces is None
             else {n: self.namespaces[n] for n in namespaces if n in self.namespaces}
         )
-        return KernelNow(
-            HostNow(frozenset(self.interfaces), self.underlay_mtu, frozenset(self.bridges)), dict(there), self.at_s
-        )
+        host = HostNow(frozenset(self.interfaces), self.underlay_mtu, frozenset(self.bridges), sources=self.sources)
+        return KernelNow(host, dict(there), self.at_s)
 
     def apply(self, operations: Sequence[ops.Operation]) -> ops.Outcome:
         refused: dict[ops.Scope, str] = {}
@@ -147,6 +147,8 @@ class FakeKernel:
     def _apply(self, operation: ops.Operation) -> None:
         name = operation.scope.namespace
         match operation:
+            case ops.SetSources(_, addresses):
+                self.sources = addresses
             case ops.CreateNamespace():
                 there = self.namespaces.get(name, NamespaceNow(prepared=False))
                 self.namespaces[name] = replace(there, prepared=True)
@@ -243,6 +245,8 @@ class FakeKernel:
                 tunnel = replace(tunnel, device=replace(tunnel.device, mtu=mtu))
             case ops.SetUp():
                 tunnel = replace(tunnel, up=True)
+            case ops.SetDown():
+                tunnel = replace(tunnel, up=False, routes=frozenset(), next_hop_mac=None)
             case ops.SetPath(scope, wireguard, _):
                 if wireguard not in self._namespace(scope.namespace).wireguards:
                     raise _RefusedError("No such device")

@@ -102,6 +102,10 @@ def link_up_body(ifindex: int) -> bytes:
     return _LINK.pack(0, 0, ifindex, IFF_UP, IFF_UP)
 
 
+def link_down_body(ifindex: int) -> bytes:
+    return _LINK.pack(0, 0, ifindex, 0, IFF_UP)
+
+
 def link_mtu_body(ifindex: int, mtu: int) -> bytes:
     return _LINK.pack(0, 0, ifindex, 0, 0) + u32(_IFLA_MTU, mtu)
 

@@ -243,12 +243,16 @@ class NamespaceNow:
 
 @dataclass(frozen=True)
 class HostNow:
-    """The namespace that the gateway runs in. `underlay_mtu` is None when no interface has the endpoint address."""
+    """The namespace that the gateway runs in. `underlay_mtu` is None when no interface has the endpoint address.
+
+    `sources` are the addresses from which tunnelled packets are taken; None: from any.
+    """
 
     interfaces: frozenset[str]
     underlay_mtu: int | None
     bridges: frozenset[str] = frozenset()
     underlay_interfaces: frozenset[str] = frozenset()
+    sources: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

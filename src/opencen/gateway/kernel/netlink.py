@@ -31,6 +31,7 @@ from opencen.gateway.kernel.model import (
     TunnelNow,
     WireGuard,
 )
+from opencen.gateway.kernel.sources import SourceCheck
 
 _NEWLINK, _DELLINK, _GETLINK = links.NEWLINK, links.DELLINK, links.GETLINK
 _GETADDR = links.GETADDR
@@ -142,6 +143,13 @@ class NetlinkKernel:
         self._outside = ports.Host(self._underlay, self._host, namespaces.control_socket(self._underlay))
         self._opened: dict[str, _Opened] = {}
         self._looked_at: set[str] = set()
+        self._source_check = SourceCheck(prefix, endpoint, self._underlay if underlay else None)
+        self._sources: frozenset[str] | None = None
+
+    def forget_sources(self) -> None:
+        """Take tunnelled packets from anywhere again: the gateway leaves this host. Raises OSError."""
+        if self._source_check.read() is not None:
+            self._source_check.remove()
 
     def close(self) -> None:
         self._host.close()
@@ -179,6 +187,8 @@ class NetlinkKernel:
     def read(self, names: Sequence[str] | None = None) -> KernelNow:
         self._looked_at.clear()
         there = namespaces.names(self._prefix) if names is None else namespaces.those_of(names)
+        if names is None:
+            self._sources = self._source_check.read()  # 10 ms: a change of some instances relies on what it last was
         rows = self._outside.rows()
         found = {name: self._read_namespace(name, rows) for name in there}
         return KernelNow(self._read_host(rows), found, time.time())
@@ -196,6 +206,7 @@ class NetlinkKernel:
             underlay_mtu=min(mtus, default=None),
             bridges=frozenset(row.name for row in rows if row.kind == "bridge"),
             underlay_interfaces=frozenset(row.name for row in rows if row.ifindex in owners),
+            sources=self._sources,
         )
 
     def _read_namespace(self, name: str, there: ports.HostRows) -> NamespaceNow:
@@ -309,6 +320,9 @@ class NetlinkKernel:
 
     def _apply(self, operation: ops.Operation, progress: _Progress) -> None:
         match operation:
+            case ops.SetSources(_, addresses):
+                self._source_check.write(addresses)
+                self._sources = self._source_check.read()
             case ops.CreateNamespace(scope):
                 self._create_namespace(scope.namespace)
             case ops.DeleteNamespace(scope):
@@ -347,6 +361,8 @@ class NetlinkKernel:
             case ops.SetUp(scope):
                 for index in [*self._inner_ifindexes(scope), ifindex]:
                     request(_NEWLINK, 0, links.link_up_body(index))
+            case ops.SetDown():
+                request(_NEWLINK, 0, links.link_down_body(ifindex))
             case ops.SetPath(scope, device, table):
                 found = self._socket(scope.namespace).get(_GETLINK, links.link_by_name_body(device))
                 request(_NEWROUTE, _PUT, links.path_body(table, links.link_of(found).ifindex))

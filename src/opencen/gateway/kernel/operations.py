@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from opencen.gateway.kernel.model import (
     Counters,
@@ -29,6 +29,10 @@ class Scope:
 
     namespace: str
     part: str = ""
+
+
+HOST: Final = Scope("", "host")
+"""What belongs to the gateway's host as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +213,21 @@ class SetUp:
 
 
 @dataclass(frozen=True, slots=True)
+class SetDown:
+    """Nothing passes any more; the kernel forgets the tunnel's routes and its neighbour."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class SetSources:
+    """Take tunnelled packets from these addresses and drop others. The scope is HOST."""
+
+    scope: Scope
+    addresses: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class AddRoute:
     scope: Scope
     cidr_block: str
@@ -244,6 +263,8 @@ Operation = (
     | DeleteFilters
     | SetNextHop
     | SetUp
+    | SetDown
+    | SetSources
     | AddRoute
     | DeleteRoute
 )
