@@ -190,6 +190,14 @@ class Sites:
         inside(site.host, "ethtool", "-K", "eth0", "tso", "off", "gso", "off")
         return site
 
+    @property
+    def switch(self) -> str:
+        return f"{self.name}-net"
+
+    def lan_leg(self, site: Site) -> str:
+        """The port of the LAN's switch that a gateway of a pair hangs on."""
+        return "l1" if site.partner_of else "l0"
+
     def add_partner(self, first: Site) -> Site:
         """A second gateway host of the region of `first`; both are on one LAN, with a switch between them."""
         octet = len(self.sites) + 1
@@ -199,7 +207,7 @@ class Sites:
         site.folder.mkdir()
         self.sites[f"{first.region_id} (2)"] = site
         self._plug(site.namespace, site.endpoint)
-        switch = f"{self.name}-net"
+        switch = self.switch
         inside(switch, "ip", "link", "add", "lan", "type", "bridge")
         inside(switch, "ip", "link", "set", "lan", "up")
         inside(first.namespace, "ip", "link", "del", "lan0")

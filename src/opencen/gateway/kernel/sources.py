@@ -82,7 +82,7 @@ def _script(table: str, endpoint: str, addresses: frozenset[str]) -> str:
         lines.append(f"set {name} {{ type {kind}; {f'elements = {{ {members} }};' if members else ''} }}")
     lines.append("chain tunnels { type filter hook input priority -150; policy accept;")
     lines.append(f"{family} daddr {endpoint} {family} saddr != @{name_of_own} udp dport {VXLAN_PORT} drop")
-    return "\n".join([*lines, "} }"]) + "\n"
+    return "\n".join([*lines, "}", "}"]) + "\n"
 
 
 def _addresses(objects: list[dict[str, Any]]) -> frozenset[str] | None:
