@@ -34,6 +34,7 @@ class Pair:
         self.hangzhou = sites.add(HANGZHOU)
         self.second = sites.add_partner(self.first)
         self.cen_id = sites.connect(LIMIT_MBPS)
+        self.encrypt("vxlan")
         self.second.network_id = self.first.network_id
         for site in (self.first, self.hangzhou, self.second):
             sites.join(site)
@@ -41,6 +42,11 @@ class Pair:
             site.start()
         sites.wait_active(self.cen_id)
         wait_until(lambda: self.state(self.second)["applied_revision"] > 0, lambda: str(self.all()))
+
+    def encrypt(self, encryption: str) -> None:
+        with self.sites.admin() as client:
+            path = f"/v1/instances/{self.cen_id}/encryption/{WEST}/{HANGZHOU}"
+            client.request("PUT", path, body={"encryption": encryption})
 
     def all(self) -> list[dict[str, Any]]:
         with self.sites.admin() as client:
@@ -50,7 +56,8 @@ class Pair:
         return next(item for item in self.all() if item["id"] == site.gateway_id)
 
     def active(self) -> Site:
-        return next(site for site in (self.first, self.second) if self.state(site)["role"] == "active")
+        roles = {item["id"]: item["role"] for item in self.all()}
+        return next(site for site in (self.first, self.second) if roles[site.gateway_id] == "active")
 
     def standby(self) -> Site:
         return self.second if self.active() is self.first else self.first

@@ -426,3 +426,44 @@ def test_an_instance_that_an_earlier_run_removed_is_still_reported_as_gone(setti
 
     setting.run(scenario)
     assert [(item.cen_id, item.removed) for item in setting.server.reports[0].instances] == [("cen-gone", True)]
+
+
+def test_another_history_is_refused_also_when_its_revision_is_later_and_obeyed_once_accepted(setting: Setting) -> None:
+    async def scenario(s: Setting) -> None:
+        await s.server.news.put(state(5, 10_000_000))
+        await until(lambda: s.server.reports)
+        restored = state(9, 4_000_000).model_copy(update={"continues": False})
+        await s.server.news.put(restored)
+        await until(lambda: statefile.diverges(s.folder))
+        assert s.rate_in_kernel_bps() == 10_000_000
+        statefile.accept(s.folder, statefile.Acceptance(9, instead_of=5))
+        await s.server.news.put(restored)
+        await until(lambda: s.rate_in_kernel_bps() == 4_000_000)
+        await until(lambda: not statefile.diverges(s.folder))
+
+    setting.run(scenario)
+
+
+def test_a_gateway_with_a_partner_beats_and_one_that_is_told_to_stand_by_passes_nothing(setting: Setting) -> None:
+    async def scenario(s: Setting) -> None:
+        active = state(1, 10_000_000).model_copy(update={"partner_key": "00" * 32, "role_since": 1})
+        await s.server.news.put(active)
+        await until(lambda: len(s.server.beats) >= 2)
+        assert s.server.beats[-1].instances == []
+        moved = active.model_copy(update={"revision": 2, "role_since": 2, "standby": True})
+        await s.server.news.put(moved)
+        await until(lambda: s.kernel.answer(NAMESPACE, "10.2.0.1") is None)
+        await s.server.news.put(active.model_copy(update={"revision": 3, "role_since": 3}))
+        await until(lambda: s.kernel.answer(NAMESPACE, "10.2.0.1") is not None)
+
+    setting.run(scenario)
+
+
+def test_alone_a_gateway_does_not_beat(setting: Setting) -> None:
+    async def scenario(s: Setting) -> None:
+        await s.server.news.put(state(1, 10_000_000))
+        await until(lambda: s.server.reports)
+        await asyncio.sleep(0.7)  # longer than a heartbeat's interval
+        assert s.server.beats == []
+
+    setting.run(scenario)

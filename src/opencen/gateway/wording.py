@@ -36,8 +36,6 @@ def _detail(operation: ops.Operation) -> str:
             return f"1:{minor} {leaf.kind}"
         case ops.AddRoute(_, cidr_block) | ops.DeleteRoute(_, cidr_block):
             return cidr_block
-        case ops.SetSources(_, addresses):
-            return ", ".join(sorted(addresses)) or "nobody"
         case ops.SetPeerEndpoint(_, _, endpoint):
             return endpoint
         case _:

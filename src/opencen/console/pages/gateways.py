@@ -73,7 +73,11 @@ def _cells(visit: Visit, gateway: Json) -> Row:
             line(href(gateway["id"], gateway_path(gateway["id"]), "oc-mono")),
         ],
         "region": region_cell(visit, gateway["region_id"]),
-        "state": [line(state_chip(texts, gateway)), line(text(seen_text(visit, gateway)), cls="is-sub")],
+        "state": [
+            line(state_chip(texts, gateway)),
+            line(text(f"{role_text(texts, gateway)} · {seen_text(visit, gateway)}"), cls="is-sub"),
+            *([line(text(gateway["trouble"]), cls="is-sub")] if gateway["trouble"] else []),
+        ],
         "capabilities": [
             line(text(str(capabilities.get("kernel", NOTHING)), "oc-mono")),
             line(text(capability_text(texts, capabilities)), cls="is-sub"),
@@ -106,6 +110,11 @@ def capability_text(texts: Texts, capabilities: Json) -> str:
 def state_chip(texts: Texts, gateway: Json) -> Row:
     """Live, late, silent, or never heard from."""
     return chip(_CHIPS[gateway["liveness"]], texts(f"gateways.{gateway['liveness']}"))
+
+
+def role_text(texts: Texts, gateway: Json) -> str:
+    """Whether it carries its region's traffic, or stands by."""
+    return texts(f"gateways.{gateway['role']}")
 
 
 def seen_text(visit: Visit, gateway: Json) -> str:
@@ -152,11 +161,13 @@ def enforced_columns(texts: Texts) -> Sequence[Row]:
     )
 
 
-def enforced_rows(visit: Visit, answer: Json, region_id: str) -> Listed:
-    """What the gateway of a region does for each connection: its own side of it."""
+def enforced_rows(visit: Visit, answer: Json, gateway_id: str) -> Listed:
+    """What a gateway does for each connection: its own side of it. A standby does nothing."""
     made = []
     for connection in answer["items"]:
-        side = next(side for side in connection["sides"] if side["region_id"] == region_id)
+        side = next((side for side in connection["sides"] if side["gateway_id"] == gateway_id), None)
+        if side is None:
+            continue
         made.append({"id": connection["id"], "cells": _enforced_cells(visit, connection, side)})
     return Listed(made, paging(visit.texts, answer), answer)
 
@@ -185,7 +196,9 @@ def _facts(visit: Visit, gateway: Json) -> dict[str, str]:
     texts = visit.texts
     capabilities = gateway["capabilities"]
     return {
-        "gateways.state": f"{texts('gateways.' + gateway['liveness'])} · {seen_text(visit, gateway)}",
+        "gateways.state": f"{texts('gateways.' + gateway['liveness'])} · {seen_text(visit, gateway)}"
+        + (f" · {gateway['trouble']}" if gateway["trouble"] else ""),
+        "gateways.role": role_text(texts, gateway),
         "gateways.revision": revision_text(texts, gateway),
         "gateways.drift": str(gateway["repairs"]),
         "gateways.endpoint": gateway["endpoint"] or NOTHING,
@@ -249,7 +262,7 @@ async def build_one(visit: Visit, gateway_id: str) -> None:
             page_size=PAGE_SIZE,
             watch="true",
         ),
-        rows=lambda answer: enforced_rows(visit, answer, region_id),
+        rows=lambda answer: enforced_rows(visit, answer, gateway_id),
     )
     await table.start(page_of(visit))
 
@@ -262,6 +275,10 @@ def _actions(visit: Visit, gateway: Json) -> None:
         await visit.rest.send("POST", f"{path}/rotate-credential")
         notify(texts("gateways.rotate.asked"))
 
+    async def promote() -> None:
+        await visit.rest.send("POST", f"{path}/promote", {"prefer": False})
+        notify(texts("saved"))
+
     async def release() -> None:
         await visit.rest.send("POST", f"{path}/release")
         notify(texts("saved"))
@@ -270,7 +287,10 @@ def _actions(visit: Visit, gateway: Json) -> None:
         await visit.rest.send("DELETE", path)
         go(f"{PREFIX}/gateways")
 
-    for key, action in (("rotate", rotate), ("release", release), ("remove", remove)):
+    actions = [("rotate", rotate), ("release", release), ("remove", remove)]
+    if gateway["role"] == "standby":
+        actions.insert(0, ("promote", promote))
+    for key, action in actions:
 
         def ask(key: str = key, action: Any = action) -> None:
             confirm(
