@@ -41,7 +41,8 @@ class FormDialog:
         self._action = action
         self._fields: dict[str, FormField] = {}
         self._busy = False
-        self._dialog = ui.dialog()
+        with ui.context.client.content:  # not in the dialog from which this one is opened, which closes and is deleted
+            self._dialog = ui.dialog()
         self._dialog._props["aria-label"] = title
         self._dialog.on("hide", self._dialog.delete, args=[])
         with self._dialog, box("form", "oc-dialog", novalidate=True) as whole:
