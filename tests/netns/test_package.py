@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import zipfile
@@ -154,7 +155,7 @@ def test_a_host_with_the_package_joins_is_upgraded_and_removed(
         assert "start it with  opencen gateway run\n" in said
         _declare(installed, host)
         with (tmp_path / "agent.log").open("wb") as log:
-            argv = installed.enter("opencen", "gateway", "run", namespace=host.namespace)
+            argv = installed.enter(*_as_the_unit(installed), "opencen", "gateway", "run", namespace=host.namespace)
             agent = subprocess.Popen(argv, stdout=log, stderr=log)
         try:
             sites.wait_active(cen_id)
@@ -167,6 +168,15 @@ def test_a_host_with_the_package_joins_is_upgraded_and_removed(
             agent.terminate()
             agent.wait(20)
         _remove_and_purge(installed, sites, host)
+
+
+def _as_the_unit(machine: Machine) -> list[str]:
+    """With no more capabilities than the unit has, and no way to gain any."""
+    text = machine.run("cat", "/usr/lib/systemd/system/opencen-gateway.service")
+    (names,) = re.findall(r"^CapabilityBoundingSet=(.*)$", text, re.MULTILINE)
+    kept = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in names.split())
+    assert "NoNewPrivileges=yes" in text
+    return ["setpriv", f"--bounding-set=-all,{kept}", "--no-new-privs"]
 
 
 def _declare(machine: Machine, host: Site) -> None:
