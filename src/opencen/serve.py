@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import resource
 import signal
 import socket
@@ -38,7 +39,7 @@ from opencen.changes.feed import Change, ChangeFeed
 from opencen.domain.alarms import Kind
 from opencen.domain.errors import UnavailableError
 from opencen.pinning import AUTHORITY_PATH
-from opencen.services import alarms, audit_seals, encryption, following, gateways, identities, plans, watching
+from opencen.services import alarms, audit_seals, encryption, expiry, following, gateways, identities, plans, watching
 from opencen.services.context import Context
 from opencen.services.duties import Duty, Leader
 from opencen.services.notifying import outbox
@@ -60,6 +61,7 @@ DUTIES: tuple[Duty, ...] = (
     Duty("audit seal", every_s=audit_seals.SEAL_EVERY_S, work=audit_seals.seal),
     encryption.ROTATE_KEYS,
     Duty("plan roll-back", every_s=1.0, work=plans.roll_back_due),
+    Duty("package expiry", every_s=expiry.EVERY_S, work=expiry.expire),
     Duty("follow the traffic", every_s=following.EVERY_S, work=following.follow),
     Duty("alarm messages", every_s=1, work=outbox.deliver),
     Duty("alarm messages, old", every_s=3600, work=outbox.forget_old),
@@ -208,11 +210,35 @@ class _Front:
             return
         if scope["type"] == "http":
             if scope["path"] == "/" and is_rpc_request(scope):
-                await self._rpc(scope, receive, send)
+                await _or_unavailable(self._rpc, scope, receive, send, {"Code": "ServiceUnavailable"})
                 return
             scope.setdefault("state", {})["request_id"] = str(uuid.uuid4())
             receive = _bounded(receive, MAX_REPORT_BYTES if scope["path"] in _REPORTS else MAX_BODY_BYTES)
+            await _or_unavailable(self._rest, scope, receive, send, {"code": "Unavailable", "status": 503})
+            return
         await self._rest(scope, receive, send)
+
+
+async def _or_unavailable(app: ASGIApp, scope: Scope, receive: Receive, send: Send, refusal: dict[str, object]) -> None:
+    """Answers with `app`; what a server that stops cannot wait for ends with a 503 rather than a failure."""
+    begun = False
+
+    async def noting(message: Message) -> None:
+        nonlocal begun
+        begun = True
+        await send(message)
+
+    try:
+        await app(scope, receive, noting)
+    except asyncio.CancelledError:
+        if begun:
+            raise
+        detail = "the server stops; the call may have been carried out"
+        body = json.dumps({**refusal, "detail": detail, "Message": detail}).encode()
+        headers = [(b"content-type", b"application/json"), (b"retry-after", b"1")]
+        headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": 503, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 def _is_of_console(path: str) -> bool:

@@ -46,6 +46,7 @@ REST: dict[str, tuple[str, Any]] = {
     "/bandwidth-packages/{package_id} DELETE": (OPERATOR, None),
     "/bandwidth-packages/{package_id} GET": (VIEWER, None),
     "/bandwidth-packages/{package_id} PATCH": (OPERATOR, {}),
+    "/bandwidth-packages/{package_id}/renewal POST": (OPERATOR, {"months": 1}),
     "/bandwidth-packages/{package_id}/binding DELETE": (OPERATOR, None),
     "/bandwidth-packages/{package_id}/binding PUT": (OPERATOR, {"cen_id": "cen-x"}),
     "/bandwidth-packages/{package_id}/sizing GET": (VIEWER, None),

@@ -8,7 +8,7 @@ import typer
 
 from opencen.cli.access import connect, everything
 from opencen.cli.instances import InstanceArgument, find_instance, only
-from opencen.cli.output import Output, OutputOption, out, print_json, print_table, told
+from opencen.cli.output import Output, OutputOption, local_time, out, print_json, print_table, told
 from opencen.client import Client
 
 app = typer.Typer(no_args_is_help=True, help="Bandwidth packages: bandwidth bought between two areas.")
@@ -46,10 +46,11 @@ def list_packages(
             item["allocated_mbps"],
             item["free_mbps"],
             item["cen_id"],
+            _end(item),
         )
         for item in items
     ]
-    columns = ("Id", "Name", "Areas", "Mbit/s", "Allocated Mbit/s", "Free Mbit/s", "Bound to")
+    columns = ("Id", "Name", "Areas", "Mbit/s", "Allocated Mbit/s", "Free Mbit/s", "Bound to", "Ends")
     print_table(columns, rows, empty="no packages yet; `opencen package buy AREA AREA MBPS` buys one")
 
 
@@ -60,13 +61,35 @@ def buy_package(
     other_area: Annotated[str, typer.Argument(help="The other area, or the same.")],
     bandwidth_mbps: Annotated[int, typer.Argument(help="Mbit/s.", metavar="MBPS")],
     name: Annotated[str, typer.Option(help="Its name.")] = "",
+    months: Annotated[
+        int | None, typer.Option(help="For so many months; without it, until the package is deleted.")
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Buy bandwidth between two areas."""
-    body = {"area_a_id": area, "area_b_id": other_area, "bandwidth_mbps": bandwidth_mbps, "name": name}
+    body: dict[str, object] = {"area_a_id": area, "area_b_id": other_area, "bandwidth_mbps": bandwidth_mbps}
+    body |= {"name": name, "charge_type": "POSTPAY" if months is None else "PREPAY", "months": months}
     with told(), connect(context) as client:
         item = client.post("/v1/bandwidth-packages", body)
     print_json(item) if output is Output.JSON else typer.echo(item["id"])
+
+
+@app.command("renew")
+def renew_package(
+    context: typer.Context,
+    package: PackageArgument,
+    months: Annotated[int, typer.Argument(help="How much longer.", metavar="MONTHS")],
+) -> None:
+    """Let a package that was bought for a time last longer; connections that had fallen back are restored."""
+    with told(), connect(context) as client:
+        item = find_package(client, package)
+        item = client.post(f"/v1/bandwidth-packages/{item['id']}/renewal", {"months": months})
+    out.print(f"{item['id']} until {local_time(item['expires_at'])}", highlight=False)
+
+
+def _end(item: dict[str, Any]) -> str | None:
+    at = local_time(item["expires_at"])
+    return f"expired {at}" if item["expired_at"] else at
 
 
 @app.command("resize")

@@ -17,6 +17,10 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"gateway (?P<gateway>\S+) of (?P<region>\S+) still holds (?P<held>\S+) Mbit/s of (?P<a>\S+) - (?P<b>\S+)"
         ),
     ),
+    (
+        "reason.expired",
+        re.compile(r"package (?P<package>\S+) expired: 1 kbit/s since (?P<since>\S+ \S+) UTC, until renewed"),
+    ),
     ("reason.turn", re.compile(r"waits for its turn to grow")),
 )
 

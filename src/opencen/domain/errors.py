@@ -13,6 +13,7 @@
     │   ├── PackageNotBoundError     no package of that pair of areas is bound
     │   ├── AreaPairTakenError       a package of that pair of areas is bound already
     │   ├── PackageBoundError        the package is bound (to this or another instance)
+    │   ├── PackageExpiredError      the package was bought for a time that has passed
     │   ├── PackageInUseError        the package still carries region connections
     │   ├── RegionWithoutNetworkError  a region of the pair has no network attached
     │   ├── NetworkAttachedError     the network is attached (to this or another instance)
@@ -193,6 +194,12 @@ class PackageBoundError(ConflictError):
     """The package is bound; unbind it first."""
 
     code = "PackageBound"
+
+
+class PackageExpiredError(ConflictError):
+    """The package was bought for a time that has passed; renew it first."""
+
+    code = "PackageExpired"
 
 
 class PackageInUseError(ConflictError):

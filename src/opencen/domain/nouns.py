@@ -162,6 +162,10 @@ class Package:
     expires_at: datetime | None = None
     resource_group_id: str | None = None
     """None: the account's default group."""
+    warned_at: datetime | None = None
+    """When the account was warned of its end."""
+    expired_at: datetime | None = None
+    """Since when its connections have the connectivity-test rate only; None while they have what is set."""
 
     @property
     def free_mbps(self) -> int:

@@ -20,7 +20,7 @@ from opencen.domain.labels import NO_LABELS, Labelled, Labels
 from opencen.domain.names import checked_description, checked_name
 from opencen.domain.nouns import Actor, Package, QuotaKind
 from opencen.domain.transit import ConnectionNote
-from opencen.services import grants, labels, quotas
+from opencen.services import expiry, grants, labels, quotas
 from opencen.services import instances as instance_service
 from opencen.services.context import Context, Work, plain
 from opencen.store import allocations, connections, links, packages, remainders, transit
@@ -192,6 +192,7 @@ def _carry_out(
     bandwidth_mbps: int,
     automatic: Automatic | None = None,
 ) -> Connection:
+    expiry.check_current(package, work)
     if before is None:
         quotas.take(work, QuotaKind.CONNECTIONS)
     after = _allocate(work, package, before, cen_id, pair, bandwidth_mbps, automatic)

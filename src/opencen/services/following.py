@@ -78,7 +78,7 @@ def _follow_package(context: Context, package_id: str, figures: Figures) -> None
     made: list[Decision] = []
     with context.change(follower, "connection.follow", package_id, audited=False) as work:
         package = packages.find(work.tx, account_id, package_id, lock=True)
-        if package is not None:
+        if package is not None and package.expired_at is None:
             made = _decide(work.tx, package_id, figures)  # again, with nobody else changing the package
             _carry_out(work, package_id, package.bandwidth_mbps, made)
     if made:

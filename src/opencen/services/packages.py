@@ -15,12 +15,13 @@ from opencen.domain.errors import (
     PackageBoundError,
     PackageInUseError,
 )
+from opencen.domain.expiry import MAX_MONTHS, end_of_period
 from opencen.domain.geography import area_pair
 from opencen.domain.ids import new_id
 from opencen.domain.labels import ANY_LABELS, NO_LABELS, Labelled, Labels, WantedLabels
 from opencen.domain.names import checked_description, checked_name
 from opencen.domain.nouns import Actor, Package, QuotaKind
-from opencen.services import capacities, grants, labels, quotas
+from opencen.services import capacities, expiry, grants, labels, quotas
 from opencen.services import instances as instance_service
 from opencen.services.context import Context
 from opencen.store import allocations, connections, packages, regions
@@ -40,7 +41,7 @@ def buy(
     name: str = "",
     description: str = "",
     charge_type: str = "POSTPAY",
-    expires_at: datetime | None = None,
+    months: int | None = None,
     labelled: Labels = NO_LABELS,
 ) -> Package:
     """A package between two areas, which may be the same area. Raises InvalidValueError, BandwidthValueError."""
@@ -69,7 +70,7 @@ def buy(
             created_at=work.now,
             version=1,
             charge_type=charge_type,
-            expires_at=expires_at,
+            expires_at=_end(charge_type, work.now, months),
             resource_group_id=labels.stored_group(work.tx, actor, labelled.resource_group_id),
         )
         quotas.take(work, QuotaKind.PACKAGES)
@@ -78,6 +79,19 @@ def buy(
         labels.apply(work.tx, actor, Labelled.PACKAGE, package_id, labelled)
         work.tell(None, package)
     return package
+
+
+def _end(charge_type: str, now: datetime, months: int | None) -> datetime | None:
+    """When a package that is bought now ends: PREPAY is for some months, POSTPAY until it is deleted."""
+    if charge_type == "POSTPAY":
+        if months is not None:
+            raise InvalidValueError("a POSTPAY package does not end: it has no months", field="months", value=months)
+        return None
+    if months is None or isinstance(months, bool) or not 1 <= months <= MAX_MONTHS:
+        raise InvalidValueError(
+            f"a PREPAY package is bought for 1 to {MAX_MONTHS} months, not {months}", field="months", value=months
+        )
+    return end_of_period(now, months)
 
 
 def get(context: Context, actor: Actor, package_id: str) -> Package:
@@ -144,6 +158,7 @@ def modify(
         before = require(work.tx, actor, package_id, lock=True)
         check_version(before, seen_version)
         if bandwidth_mbps is not None:
+            expiry.check_current(before, work)
             check_resize(
                 package_id,
                 bandwidth_mbps=before.bandwidth_mbps,
@@ -205,6 +220,7 @@ def bind(context: Context, actor: Actor, package_id: str, cen_id: str) -> Packag
                 area_a_id=before.area_a_id,
                 area_b_id=before.area_b_id,
             )
+        expiry.check_current(before, work)
         packages.bind(work.tx, package_id, cen_id, before.version + 1)
         after = require(work.tx, actor, package_id)
         work.tell(before, after)

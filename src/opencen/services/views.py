@@ -13,7 +13,7 @@ from opencen.domain.nouns import Actor
 from opencen.domain.status import Liveness, Side, connection_verdict, liveness
 from opencen.services import instances as instance_service
 from opencen.services.context import Context
-from opencen.store import connections, drift, gateways, links, networks, remainders
+from opencen.store import connections, drift, gateways, links, networks, packages, remainders
 from opencen.store.database import Transaction
 from opencen.store.gateways import GatewayRow, Presence
 from opencen.store.links import Link, LinkSide
@@ -70,6 +70,7 @@ class _Facts:
             (attachment.cen_id, attachment.region_id)
             for attachment in networks.attached(tx, *{item.cen_id for item in items})
         }
+        self.expired = packages.expired(tx, {item.package_id for item in items})
         waiting = {link.package_id for link in self.links.values() if link.wanted_bps > link.granted_bps}
         self.drift: dict[str, dict[tuple[str, str], int]] = {}
         self.holders: dict[str, list[str]] = {}
@@ -114,11 +115,17 @@ class _Facts:
             connection,
             verdict.status,
             verdict.enforcement,
-            verdict.reasons,
+            (*self._expiry(connection), *verdict.reasons),
             link.granted_bps,
             link.wanted_bps,
             (views[0], views[1]),
         )
+
+    def _expiry(self, connection: Connection) -> tuple[str, ...]:
+        since = self.expired.get(connection.package_id)
+        if since is None:
+            return ()
+        return (f"package {connection.package_id} expired: 1 kbit/s since {since:%Y-%m-%d %H:%M} UTC, until renewed",)
 
 
 def _still_holds(side: LinkSide | Remainder) -> str:

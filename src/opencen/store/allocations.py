@@ -156,3 +156,17 @@ def resize_package(tx: Transaction, package: Package, bandwidth_mbps: int) -> No
         .where(packages.c.id == package.id)
         .values(bandwidth_mbps=bandwidth_mbps, version=package.version + 1)
     )
+
+
+def end_package(tx: Transaction, package: Package, at: datetime) -> None:
+    """From now on nothing is carried out of it; what is allocated stays allocated, for its renewal."""
+    tx.execute(update(packages).where(packages.c.id == package.id).values(expired_at=at, version=package.version + 1))
+
+
+def renew_package(tx: Transaction, package: Package, expires_at: datetime) -> None:
+    """Let it last until then."""
+    tx.execute(
+        update(packages)
+        .where(packages.c.id == package.id)
+        .values(expires_at=expires_at, expired_at=None, warned_at=None, version=package.version + 1)
+    )

@@ -10,6 +10,7 @@ from sqlalchemy import and_, bindparam, or_, select
 from opencen.domain.connection import Automatic, Connection
 from opencen.store.database import Transaction
 from opencen.store.records import Listing, Page, fetch_page, matching
+from opencen.store.schema import bandwidth_packages
 from opencen.store.schema import region_connections as connections
 
 _COLUMNS = [column for column in connections.c if column.name != "account_id"]
@@ -79,8 +80,13 @@ def automatic_of(tx: Transaction, package_id: str) -> tuple[Connection, ...]:
 
 
 def followed_packages(tx: Transaction) -> list[str]:
-    """The packages that have such connections."""
-    found = select(connections.c.package_id).where(connections.c.automatic_weight.is_not(None)).distinct()
+    """The packages that have such connections and have not expired."""
+    current = select(bandwidth_packages.c.id).where(bandwidth_packages.c.expired_at.is_(None))
+    found = (
+        select(connections.c.package_id)
+        .where(connections.c.automatic_weight.is_not(None), connections.c.package_id.in_(current))
+        .distinct()
+    )
     return list(tx.execute(found.order_by(connections.c.package_id)).scalars())
 
 

@@ -74,13 +74,22 @@ def _pairs(tx: Transaction) -> Iterator[str]:
 
 
 def _links(tx: Transaction) -> Iterator[str]:
-    """Every connection has its link, which wants what is set; without one it wants nothing."""
+    """Every connection has its link, which wants what is set; without one, or a current package, it wants nothing."""
+    expired = set(
+        tx.execute(select(bandwidth_packages.c.id).where(bandwidth_packages.c.expired_at.is_not(None))).scalars()
+    )
     wanted = {
         (row.cen_id, row.region_a_id, row.region_b_id): (
             row.bandwidth_mbps * MBPS,
             (row.automatic_max_mbps or row.bandwidth_mbps) * MBPS,
         )
         for row in tx.execute(select(region_connections))
+        if row.package_id not in expired
+    }
+    wanted |= {
+        (row.cen_id, row.region_a_id, row.region_b_id): (0, 0)
+        for row in tx.execute(select(region_connections))
+        if row.package_id in expired
     }
     sums: dict[str | None, int] = defaultdict(int)
     for row in tx.execute(select(links)):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -111,6 +112,27 @@ def remove(tx: Transaction, package_id: str) -> None:
 def bandwidth_mbps(tx: Transaction, package_id: str) -> int | None:
     """A package's size, whoever owns it; None when it is gone."""
     return tx.execute(select(packages.c.bandwidth_mbps).where(packages.c.id == package_id)).scalar()
+
+
+def ending(tx: Transaction, now: datetime, warned_until: datetime) -> list[tuple[str, str]]:
+    """(package, account) of those that have ended, or end before `warned_until` and were not warned of."""
+    untold = packages.c.warned_at.is_(None) & (packages.c.expires_at <= warned_until)
+    statement = select(packages.c.id, packages.c.account_id).where(
+        packages.c.expired_at.is_(None), untold | (packages.c.expires_at <= now)
+    )
+    return [(package_id, account_id) for package_id, account_id in tx.execute(statement)]
+
+
+def note_warning(tx: Transaction, package_id: str, at: datetime) -> None:
+    tx.execute(update(packages).where(packages.c.id == package_id).values(warned_at=at))
+
+
+def expired(tx: Transaction, package_ids: Iterable[str]) -> dict[str, datetime]:
+    """Those of these packages whose connections have fallen back, and since when."""
+    statement = select(packages.c.id, packages.c.expired_at).where(
+        packages.c.id.in_(list(package_ids)), packages.c.expired_at.is_not(None)
+    )
+    return {row[0]: row[1] for row in tx.execute(statement)}
 
 
 def sizes(tx: Transaction, package_id: str) -> tuple[int, int] | None:

@@ -365,7 +365,12 @@ class PackageBuy(Taken):
     bandwidth_mbps: int
     name: str = ""
     description: str = ""
-    charge_type: str = "POSTPAY"
+    charge_type: str = Field(default="POSTPAY", description="PREPAY: for some `months`; POSTPAY: until it is deleted")
+    months: int | None = None
+
+
+class PackageRenew(Taken):
+    months: int = Field(description="how much longer than its present end; from now on, when that has passed")
 
 
 class PackageModify(Taken):
@@ -393,6 +398,10 @@ class Package(Given):
     cen_id: str | None = Field(description="the CEN instance to which it is bound")
     created_at: datetime
     expires_at: datetime | None
+    warned_at: datetime | None = Field(description="since when its end is near")
+    expired_at: datetime | None = Field(
+        description="since when its connections have 1 kbit/s only, until it is renewed"
+    )
     version: int
 
 

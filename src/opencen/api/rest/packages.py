@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 
 from opencen.api.rest.answers import page_of, tagged
 from opencen.api.rest.callers import ActorOf, ContextOf, PageOf, SeenVersion
-from opencen.services import packages, sizing
+from opencen.services import expiry, packages, sizing
 from opencen.wire import rest as wire
 from opencen.wire import sizing as sizing_wire
 
@@ -28,6 +28,7 @@ def buy_package(body: wire.PackageBuy, context: ContextOf, actor: ActorOf, respo
         name=body.name,
         description=body.description,
         charge_type=body.charge_type,
+        months=body.months,
     )
     return tagged(response, wire.Package.model_validate(package))
 
@@ -124,6 +125,14 @@ def size_package(
 def delete_package(package_id: str, context: ContextOf, actor: ActorOf) -> None:
     """Delete a package that is not bound."""
     packages.delete(context, actor, package_id)
+
+
+@router.post("/bandwidth-packages/{package_id}/renewal")
+def renew_package(
+    package_id: str, body: wire.PackageRenew, context: ContextOf, actor: ActorOf, response: Response
+) -> wire.Package:
+    """Let a package that was bought for a time last longer; connections that had fallen back get what is set again."""
+    return tagged(response, wire.Package.model_validate(expiry.renew(context, actor, package_id, body.months)))
 
 
 @router.put("/bandwidth-packages/{package_id}/binding")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, TypedDict
 
 from opencen.api.cbn.actions.products import CBN, ServiceCall
@@ -73,21 +71,13 @@ def create_cen_bandwidth_package(call: ServiceCall, given: CreateCenBandwidthPac
         name=given.name,
         description=given.description,
         charge_type="PREPAY" if prepaid else "POSTPAY",
-        expires_at=end_of_period(call.context.clock(), months) if prepaid else None,
+        months=months if prepaid else None,
         labelled=labels(given.tag, given.resource_group_id),
     )
     return {
         "CenBandwidthPackageId": package.id,
         "CenBandwidthPackageOrderId": package.created_at.strftime("%Y%m%d%H%M%S%f"),
     }
-
-
-def end_of_period(bought_at: datetime, months: int) -> datetime:
-    """When a prepaid package ends: the same day, `months` later, at 16:00 UTC."""
-    years, month_index = divmod(bought_at.month - 1 + months, 12)
-    year, month = bought_at.year + years, month_index + 1
-    day = min(bought_at.day, calendar.monthrange(year, month)[1])
-    return bought_at.replace(year=year, month=month, day=day, hour=16, minute=0, second=0, microsecond=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +161,7 @@ def _package(package: Package, drawn: Sequence[Connection], tags: Sequence[Tag])
         "GeographicSpanId": span,
         "IsCrossBorder": is_cross_border(area_a_id, area_b_id),
         "Status": "InUse" if package.cen_id else "Idle",
-        "BusinessStatus": "Normal",
+        "BusinessStatus": "FinancialLocked" if package.expired_at else "Normal",
         "CreationTime": minute(package.created_at),
         "ExpiredTime": minute(package.expires_at) if package.expires_at else _NEVER_EXPIRES,
         "HasReservationData": "false",

@@ -39,6 +39,7 @@ CBN = Product(
         domain.PackageNotBoundError: Refusal("InvalidOperation.BwpForGeoSpanNotAssociated", 409),
         domain.AreaPairTakenError: Refusal("InvalidOperation.BwpForGeoSpanAlreadyAssociated", 409),
         domain.PackageBoundError: Refusal("InvalidOperation.BwpInstanceStatus", 409),
+        domain.PackageExpiredError: Refusal("InvalidOperation.BwpBusinessStatus", 409),
         domain.PackageInUseError: Refusal("InvalidOperation.CenBandwidthLimitsNotZero", 409),
         domain.PackagesBoundError: Refusal("InvalidOperation.CenInstanceStatus", 409),
         domain.RegionWithoutNetworkError: Refusal("InvalidOperation.NoChildInstanceEitherRegion", 400),
