@@ -52,10 +52,9 @@ class Handler(BaseHTTPRequestHandler):
     """Says hello properly, so that the state is asked for."""
 
     def do_GET(self) -> None:
-        number = next(numbers)
-        self._answer(KINDS[number % len(KINDS)])
-        if number + 1 == len(KINDS):
-            print("all kinds", flush=True)
+        number = next(numbers) % len(KINDS)
+        self._answer(KINDS[number])
+        print(number, flush=True)
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("content-length", 0)))

@@ -123,7 +123,7 @@ def test_a_control_plane_that_answers_garbage_changes_nothing(
         site.stop()
         sites.start_server()
         west.start()
-    assert said == "" or "all kinds" in said
+    assert len(set(said.split())) >= 8, "kinds of garbage that were answered"
     sites.wait_active(cen_id)
 
 
