@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -226,3 +227,31 @@ def test_the_agent_is_killed_and_upgraded_under_a_flow_and_the_server_goes_and_c
     measured = flow.check("agents killed, server restarted")
     assert measured["longest_gap_s"] < 0.5
     sites.wait_active(cen_id)
+
+
+def test_a_long_tcp_flow_runs_through_changes_restarts_and_outages(
+    sites: Sites, west: Site, hangzhou: Site, cen_id: str
+) -> None:
+    serving = subprocess.Popen(command_in(hangzhou.host, "iperf3", "-s", "-1"), stdout=subprocess.DEVNULL)
+    wait_until(lambda: "5201" in inside(hangzhou.host, "ss", "-ltn"), lambda: "iperf3 does not listen")
+    argv = command_in(west.host, "iperf3", "-c", "10.2.0.10", "-t", "10", "-i", "1", "-J")
+    flow = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    time.sleep(2)  # past its start
+    with sites.admin() as client:
+        pair = f"/v1/instances/{cen_id}/region-connections/{WEST}/{HANGZHOU}"
+        for mbps in (15, LIMIT_MBPS):
+            client.request("PUT", pair, body={"bandwidth_mbps": mbps})
+            sites.wait_active(cen_id)
+    _kill(west)
+    sites.stop_server()
+    time.sleep(1)  # an outage
+    sites.start_server()
+    west.start()
+    sites.wait_active(cen_id)
+    measured = json.loads(flow.communicate(timeout=60)[0])
+    serving.wait(20)
+    rates = [interval["sum"]["bits_per_second"] / 1e6 for interval in measured["intervals"]]
+    retransmits = measured["end"]["sum_sent"]["retransmits"]
+    print(f"TCP, Mbit/s in each second: {[round(rate, 1) for rate in rates]}, {retransmits} retransmits")
+    assert min(rates[2:-1]) > 10
+    assert measured["end"]["sum_received"]["bits_per_second"] <= LIMIT_MBPS * 1_030_000

@@ -115,3 +115,22 @@ def test_no_control_plane_no_promotion_and_traffic_goes_on(pair: Pair) -> None:
     assert (lost, measured["reordered"]) == (0, 0)
     assert pair.active() is pair.first, "a server that has just started has not heard anybody for long, and waits"
     pair.settled(pair.first)
+
+
+def test_an_encrypted_link_is_taken_over_too(pair: Pair) -> None:
+    """The standby's keys are known to the control plane beforehand; peers turn to them."""
+    pair.settled(pair.first)
+    pair.encrypt("wireguard")
+    pair.sites.wait_active(pair.cen_id)
+    wait_until(lambda: "wg" in inside(pair.namespace(pair.second), "ip", "-br", "link"), lambda: pair.second.log_text)
+    pair.settled(pair.first)
+    flow = pair.flow(9)
+    time.sleep(1.5)  # into the flow
+    power_off(pair, pair.first)
+    _, measured = said("the active gateway of an encrypted link dies", flow)
+    assert measured["received"] > 2_000
+    assert measured["longest_gap_s"] < 5
+    assert measured["most_bps"] <= LIMIT_MBPS * 1_050_000
+    assert pair.active() is pair.second
+    pair.first.start()
+    pair.settled(pair.second)

@@ -363,7 +363,7 @@ class Agent:
         """Say to the control plane that this gateway is alive, for as long as it has a partner."""
         while True:
             began_s = self._clock()
-            state = self._state
+            state = self._state or self._saved  # a run that has just begun may take long to look at a large kernel
             if state is not None and state.partner_key is not None:
                 report = GatewayReport(
                     applied_revision=state.revision, repairs=self._repairs, epoch=state.epoch or None
