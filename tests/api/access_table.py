@@ -227,6 +227,7 @@ CONSOLE: dict[str, str] = {
     "/networks": VIEWER,
     "/packages": VIEWER,
     "/packages/{package_id}": VIEWER,
+    "/people": ADMINISTRATOR,
     "/sessions": VIEWER,
 }
 """Page below /console: the least that the viewer must be."""

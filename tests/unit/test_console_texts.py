@@ -34,6 +34,8 @@ COMPUTED = (
     r"usage\.(empty|table|time|rate|drops)",
     r"error\..+",
     r"reason\..+",
+    r"people\.(accounts|users|keys|capacity)(\.\w+)?",
+    r"people\.(column|kind|role|reset)\.\w+",
 )
 
 

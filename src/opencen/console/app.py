@@ -27,6 +27,7 @@ from opencen.console.pages import (
     login,
     networks,
     packages,
+    people,
     sessions,
     usage,
 )
@@ -188,6 +189,11 @@ async def _gateway(request: Request, gateway_id: str) -> Response | None:
 @_page("/alarms")
 async def _alarms(request: Request) -> Response | None:
     return await show(request, "alarms", alarms.build)
+
+
+@_page("/people")
+async def _people(request: Request) -> Response | None:
+    return await show(request, "people", people.build)
 
 
 @_page("/audit")

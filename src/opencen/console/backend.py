@@ -87,9 +87,9 @@ class Backend:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
         return cls(server=server, shared=httpx.AsyncHTTPTransport(uds=socket, limits=limits))
 
-    async def log_on(self, username: str, password: str, address: str, user_agent: str) -> str:
+    async def log_on(self, username: str, password: str, code: str | None, address: str, user_agent: str) -> str:
         """A session, `ses-…:token`. Raises ApiError for a wrong name or password, and ServerUnreachableError."""
-        given = {"username": username, "password": password}
+        given = {"username": username, "password": password} | ({"totp_code": code} if code else {})
         answer = await self.rest(None, address, user_agent).send("POST", "/v1/sessions", given)
         return f"{answer['session']['id']}:{answer['token']}"
 

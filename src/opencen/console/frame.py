@@ -34,6 +34,7 @@ ZONE_COOKIE = "opencen_zone"
 RESPONSE_TIMEOUT_S = 20.0
 THEMES: Mapping[str, bool | None] = {"auto": None, "light": False, "dark": True}
 NAVIGATION = ("instances", "networks", "packages", "gateways", "alarms", "audit")
+ADMINISTRATORS_NAVIGATION = ("people",)
 
 _ZONE_SCRIPT = """<script>(() => {
   const zone = encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone);
@@ -234,7 +235,7 @@ def _header(visit: Visit, section: str) -> None:
         link(texts("skip"), "#oc-main", "oc-skip")
         link("OpenCEN", f"{PREFIX}/instances", "oc-brand")
         with box("nav", "oc-nav", aria_label=texts("nav.label")):
-            for name in NAVIGATION:
+            for name in (*NAVIGATION, *(ADMINISTRATORS_NAVIGATION if visit.administers else ())):
                 item = link(texts(f"nav.{name}"), f"{PREFIX}/{name}")
                 if name == section:
                     item._props["aria-current"] = "page"

@@ -48,9 +48,15 @@ def build(request: Request) -> None:
             return
         send._props["disabled"] = True
         try:
-            session = await console.backend.log_on(username.text, str(password.value), address, agent)
+            session = await console.backend.log_on(
+                username.text, str(password.value), code.text or None, address, agent
+            )
         except ApiError as refusal:
-            password.fail(explain(texts, refusal))
+            at_fault = code if refusal.problem.get("field") == "totp_code" else password
+            code.set_visibility(at_fault is code)
+            code.fail(None)
+            if refusal.code != "TotpRequired":
+                at_fault.fail(explain(texts, refusal))
             return
         except ServerUnreachableError:
             note.set_text(texts("error.unreachable"))
@@ -77,6 +83,10 @@ def build(request: Request) -> None:
             with box("div", "oc-form").style("margin-top: 16px"):
                 username = Field("username", texts("login.username"), autocomplete="username", autofocus=True)
                 password = Field("password", texts("login.password"), kind="password", autocomplete="current-password")
+                code = Field(
+                    "totp_code", texts("login.code"), autocomplete="one-time-code", hint=texts("login.code.hint")
+                )
+                code.set_visibility(False)
                 note = Text("p", "", "oc-note is-bad")
                 note.set_visibility(False)
             send = button(texts("login.submit"), None, "is-primary")

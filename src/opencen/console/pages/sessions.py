@@ -9,6 +9,7 @@ from opencen.console.backend import Json
 from opencen.console.cells import act, chip, line, text
 from opencen.console.formats import NOTHING
 from opencen.console.frame import Visit
+from opencen.console.pages import second_factor
 from opencen.console.texts import Texts
 from opencen.console.widgets import Row, Table, Text
 
@@ -81,3 +82,4 @@ async def build(visit: Visit) -> None:
     table = Table(
         columns(texts), rows(visit, answer), caption=texts("nav.sessions"), empty=texts("sessions.none"), on_act=on_act
     )
+    await second_factor.build_section(visit)
