@@ -16,7 +16,7 @@ from opencen.store import identities, sessions
 from opencen.store.database import Database
 from opencen.store.sessions import SessionRow
 from servers import ServerProcess
-from test_access import RANK
+from test_access import _FILLED, RANK
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,8 @@ def test_a_page_for_every_kind_of_viewer(
     with server.client() as client:
         instances = client.get("/v1/instances")["items"] or [client.post("/v1/instances", {"name": "secret-name"})]
     for name, (session, rank) in cookies.items():
-        filled = re.sub(r"\{(\w+)\}", lambda found: instances[0]["id"] if found[1] == "cen_id" else "x-unknown", path)
+        known = {"cen_id": instances[0]["id"], **_FILLED}
+        filled = re.sub(r"\{(\w+)\}", lambda found: known.get(found[1], "x-unknown"), path)  # noqa: B023
         headers = {"cookie": f"opencen_session={session}"} if session else {}
         answer = browser.get(f"/console{filled}", headers=headers)
         cell = f"{path} as {name}: {answer.status_code} {answer.headers.get('location')}"
@@ -82,7 +83,7 @@ def test_a_page_for_every_kind_of_viewer(
         elif rank < RANK[CONSOLE[path]]:
             assert answer.status_code == 403, cell
         else:
-            gone = "x-unknown" in filled or (name.startswith("other") and "{cen_id}" in path)
+            gone = "x-unknown" in filled or "{region_id}" in path or (name.startswith("other") and "{cen_id}" in path)
             assert answer.status_code == (404 if gone else 200), cell
         if rank == 0 or name.startswith("other"):
             assert "secret-name" not in answer.text, cell
