@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import cold_start, following, gateway_faults, latency, live_change, rates, writes
+from bench import cold_start, following, gateway_faults, latency, live_change, metering, rates, usage, writes
 from bench.report import write_page
 
 BENCHMARKS = {
@@ -15,6 +15,8 @@ BENCHMARKS = {
     "cold_start": cold_start.run,
     "following": following.run,
     "gateway_faults": gateway_faults.run,
+    "usage": usage.run,
+    "metering": metering.run,
 }
 
 

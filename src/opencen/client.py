@@ -139,6 +139,16 @@ class Client:
     def get(self, path: str, **params: Any) -> Any:
         return self.request("GET", path, params={k: v for k, v in params.items() if v is not None})
 
+    def get_text(self, path: str, **params: Any) -> str:
+        """An answer that is no JSON, such as CSV."""
+        try:
+            response = self._http.get(path, params={k: v for k, v in params.items() if v is not None})
+        except httpx.TransportError as error:
+            raise ServerUnreachableError(f"no answer from {self.server}: {error}") from error
+        if response.status_code >= 400:
+            _decode(response)
+        return response.text
+
     def post(self, path: str, body: Any = None) -> Any:
         return self.request("POST", path, body=body)
 

@@ -182,6 +182,8 @@ RPC: dict[str, str] = {
     "Cbn UpdateTransitRouterPeerAttachmentAttribute": OPERATOR,
     "Cbn UpdateTransitRouterVpcAttachmentAttribute": OPERATOR,
     "Cbn WithdrawPublishedRouteEntries": OPERATOR,
+    "Cms DescribeMetricLast": VIEWER,
+    "Cms DescribeMetricList": VIEWER,
     "Location DescribeEndpoints": VIEWER,
     "ResourceManager CreateResourceGroup": OPERATOR,
     "ResourceManager DeleteResourceGroup": OPERATOR,

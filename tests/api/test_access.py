@@ -226,6 +226,8 @@ _PLAIN = {
     "ZoneId": "us-west-1a",
     "ServiceCode": "cbn",
     "Id": "us-west-1",
+    "Namespace": "acs_cen",
+    "MetricName": "InternetOutRateByConnectionRegion",
 }
 _TOGETHER = {
     "CreateTransitRouterPeerAttachment": ("Bandwidth", "CenId", "RegionId"),

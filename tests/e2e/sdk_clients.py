@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from alibabacloud_cbn20170912.client import Client as CbnClient
+from alibabacloud_cms20190101.client import Client as CmsClient
 from alibabacloud_tea_openapi.client import Client as OpenApiClient
 from alibabacloud_tea_openapi.models import Config, OpenApiRequest, Params
 from alibabacloud_tea_openapi.utils import Utils
@@ -34,6 +35,7 @@ VERSIONS = {
     "location": "2015-06-12",
     "bssopenapi": "2017-12-14",
     "resourcemanager": "2020-03-31",
+    "cms": "2019-01-01",
 }
 
 
@@ -103,6 +105,7 @@ class TeaClient:
         self._clients = {
             "cbn": (CbnClient(config), importlib.import_module("alibabacloud_cbn20170912.models")),
             "vpc": (VpcClient(config), importlib.import_module("alibabacloud_vpc20160428.models")),
+            "cms": (CmsClient(config), importlib.import_module("alibabacloud_cms20190101.models")),
         }
         self._generic = OpenApiClient(config)
         self._scheme = target.scheme
@@ -141,7 +144,11 @@ class CoreClient:
 
     older_names = True
 
-    PACKAGES = {"cbn": "aliyunsdkcbn.request.v20170912", "vpc": "aliyunsdkvpc.request.v20160428"}  # noqa: RUF012
+    PACKAGES = {  # noqa: RUF012
+        "cbn": "aliyunsdkcbn.request.v20170912",
+        "vpc": "aliyunsdkvpc.request.v20160428",
+        "cms": "aliyunsdkcms.request.v20190101",
+    }
 
     def __init__(self, target: Target) -> None:
         self._target = target

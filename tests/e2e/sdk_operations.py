@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import Any
 
@@ -218,3 +219,11 @@ def ask_around(client: SdkClient) -> None:
     (endpoint,) = call("location", "DescribeEndpoints", Id=EAST, ServiceCode="cbn")["Endpoints"]["Endpoint"]
     assert endpoint["Endpoint"].startswith("127.0.0.1")
     assert call("bssopenapi", "QueryAvailableInstances", PageNum=1, PageSize=20)["Data"]["TotalCount"] == 0
+
+
+def ask_for_metrics(client: SdkClient) -> None:
+    """CloudMonitor: what each direction of a connection carried, here where nothing has been metered."""
+    for action in ("DescribeMetricList", "DescribeMetricLast"):
+        asked = {"Namespace": "acs_cen", "MetricName": "InternetOutRateByConnectionRegion", "Period": "60"}
+        answer = client.call("cms", action, **asked, Dimensions=json.dumps({"localRegionId": WEST}))
+        assert (answer["Code"], json.loads(answer["Datapoints"])) == ("200", [])

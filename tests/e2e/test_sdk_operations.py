@@ -18,6 +18,7 @@ from opencen.testing import OpencenServer, running_opencen
 from sdk_clients import VERSIONS, CoreClient, SdkClient, SdkRefusalError, Target, TeaClient
 from sdk_operations import (
     ask_around,
+    ask_for_metrics,
     grant_and_revoke,
     join_transit_routers,
     modify_what_was_made,
@@ -37,6 +38,7 @@ OPERATIONS = (
     modify_what_was_made,
     tag_and_group,
     ask_around,
+    ask_for_metrics,
 )
 
 

@@ -23,6 +23,7 @@ from opencen.cli import (
     sizing,
     tls,
     up,
+    usage,
 )
 from opencen.cli.access import DEFAULT_SERVER, DataOption, KeyOption, SecretOption, ServerOption
 
@@ -61,6 +62,7 @@ app.command("up")(up.up)
 installation.add_to(app)
 plans.add_to(app)
 app.command("size")(sizing.size)
+app.command("usage")(usage.usage)
 app.add_typer(instances.app, name="instance")
 app.add_typer(networks.app, name="network")
 app.add_typer(packages.app, name="package")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 import zlib
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -167,23 +167,26 @@ def coarser(points: Points, step_s: int) -> Points:
     count = len(points) // factor
     if not any(points.metered_s):
         return Points.none(points.start_s, step_s, count)
-    columns: list[list[int]] = [[] for _ in COLUMNS]
-    starts = range(0, count * factor, factor)
+    columns = list(points.columns)
     for index in (*_ADDED, _METERED):
-        column = points.columns[index]
-        columns[index] = [sum(column[start : start + factor]) for start in starts] if any(column) else [0] * count
+        columns[index] = list(map(sum, _groups(points.columns[index], factor)))
     for index in _GREATEST:
-        column = points.columns[index]
-        columns[index] = [max(column[start : start + factor]) for start in starts] if any(column) else [0] * count
-    ranked, metered = points.p95_bps, points.metered_s
-    for start in starts:
-        parts = [
-            rate
-            for rate, known in zip(ranked[start : start + factor], metered[start : start + factor], strict=True)
-            if known
+        columns[index] = list(map(max, _groups(points.columns[index], factor)))
+    ranked = _groups(points.p95_bps, factor)
+    if all(points.metered_s):
+        rank = _rank_95(factor)
+        columns[_P95] = [sorted(group)[rank] for group in ranked]
+    else:
+        columns[_P95] = [
+            percentile_95([rate for rate, known in zip(group, metered, strict=True) if known])
+            for group, metered in zip(ranked, _groups(points.metered_s, factor), strict=True)
         ]
-        columns[_P95].append(percentile_95(parts))
     return Points(points.start_s, step_s, columns)
+
+
+def _groups(column: Sequence[int], size: int) -> Iterator[tuple[int, ...]]:
+    """So many at a time; what is left at the end is left out."""
+    return zip(*[iter(column)] * size, strict=False)
 
 
 def amounts(points: Points, step_s: int) -> Points:
@@ -197,7 +200,12 @@ def amounts(points: Points, step_s: int) -> Points:
 
 def percentile_95(values: Sequence[int]) -> int:
     """By nearest rank: the least of the values that at least 95 % of them do not exceed. 0 of none."""
-    return sorted(values)[(_PERCENT * len(values) + 99) // 100 - 1] if values else 0
+    return sorted(values)[_rank_95(len(values))] if values else 0
+
+
+def _rank_95(count: int) -> int:
+    """Which of so many sorted values, from 0, is their 95th percentile."""
+    return (_PERCENT * count + 99) // 100 - 1
 
 
 def monthly_95_bps(sent_bytes: Iterable[int], intervals: int) -> int:

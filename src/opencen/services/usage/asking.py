@@ -13,16 +13,19 @@ from opencen.domain.errors import InvalidValueError, NotFoundError
 from opencen.domain.geography import area_pair, connection_id, region_pair
 from opencen.domain.nouns import Actor, Package, Role
 from opencen.domain.usage import BASE_STEP_S, DAY_S, HOUR_S, HOURS, LIVE_KEPT_S, MINUTE_S, Points, step_for
+from opencen.services import geography
 from opencen.services.context import Context
 from opencen.services.usage.reading import points_of
 from opencen.store import packages, tenures, usage
 from opencen.store.database import Transaction
+from opencen.store.records import Page
 from opencen.store.tenures import Tenure
 from opencen.store.usage import Series
 
 MOST_POINTS: Final = 10_000
 DEFAULT_POINTS: Final = 1_000
 _EARLIEST_S: Final = HOURS.kept_s
+_MOST_PACKAGES: Final = 1_000
 Pair = tuple[str, str, str]
 """Instance and sorted regions."""
 
@@ -109,27 +112,53 @@ def chart(
     key = (cen_id, *pair)
     held = _tenures_of(context, actor, key, span)
     with context.database.usage_read() as tx:
-        series = {
-            region: one
-            for region, one in usage.find_series(tx, cen_id, *pair).items()
-            if one.account_id == actor.account_id
-        }
+        known = usage.find_series(tx, cen_id, *pair).values()
+        series = [one for one in known if one.account_id == actor.account_id]
         if not series and held is None:
             raise NotFoundError("region connection", connection_id(*key), field="id")
-        points = _points(tx, list(series.values()), span, _now_s(context))
+        points = _points(tx, series, span, _now_s(context))
     if watch:
         context.watch_connection(*key)
-    limits = _limits(held or [], span)
-    directions = [
-        Direction(
-            region,
-            pair[1] if region == pair[0] else pair[0],
-            points[series[region].id] if region in series else Points.none(span.from_s, span.step_s, span.length),
-            limits,
-        )
-        for region in pair
-    ]
-    return Chart(key, span, (directions[0], directions[1]))
+    return _chart(key, span, series, points, held or [])
+
+
+def charts(context: Context, actor: Actor, span: Span) -> list[Chart]:
+    """The charts of all connections of the account that there were, and of all of which something was metered."""
+    with context.database.read() as tx:
+        by_pair = _by_pair(tenures.between(tx, span.from_s, span.to_s, account_id=actor.account_id))
+    with context.database.usage_read() as tx:
+        series = usage.series_of_account(tx, actor.account_id)
+        of_pair: dict[Pair, list[Series]] = defaultdict(list)
+        for one in series:
+            of_pair[one.cen_id, *one.pair].append(one)
+        points = _points(tx, series, span, _now_s(context))
+    keys = sorted({*by_pair, *of_pair})
+    return [_chart(key, span, of_pair[key], points, by_pair[key]) for key in keys]
+
+
+def _chart(
+    key: Pair, span: Span, series: Sequence[Series], points: Mapping[int, Points], held: Sequence[Tenure]
+) -> Chart:
+    by_sender = {one.from_region_id: points[one.id] for one in series}
+    limits = _limits(held, span)
+
+    def direction(sender: str, receiver: str) -> Direction:
+        nothing = Points.none(span.from_s, span.step_s, span.length)
+        return Direction(sender, receiver, by_sender.get(sender, nothing), limits)
+
+    return Chart(key, span, (direction(key[1], key[2]), direction(key[2], key[1])))
+
+
+def _by_pair(held: Sequence[Tenure]) -> dict[Pair, list[Tenure]]:
+    by_pair: dict[Pair, list[Tenure]] = defaultdict(list)
+    for tenure in held:
+        by_pair[tenure.key].append(tenure)
+    return by_pair
+
+
+def areas(context: Context) -> dict[str, str]:
+    """The area of each region."""
+    return {region.id: region.area_id for region in geography.find_regions(context)}
 
 
 def _now_s(context: Context) -> int:
@@ -191,9 +220,7 @@ def package_chart(context: Context, actor: Actor, package_id: str, span: Span) -
         if package is None:
             raise NotFoundError("bandwidth package", package_id, field="package_id")
         held = tenures.between(tx, span.from_s, span.to_s, account_id=actor.account_id, package_id=package_id)
-    by_pair: dict[Pair, list[Tenure]] = defaultdict(list)
-    for tenure in held:
-        by_pair[tenure.key].append(tenure)
+    by_pair = _by_pair(held)
     with context.database.usage_read() as tx:
         series = {
             ((one.cen_id, *one.pair), one.from_region_id): one
@@ -211,6 +238,13 @@ def package_chart(context: Context, actor: Actor, package_id: str, span: Span) -
             rates.append(tuple(mean if held_then else 0 for mean, held_then in zip(means, inside, strict=True)))
         shares.append(Share(key, rates[0], rates[1]))
     return PackageChart(package, span, tuple(shares))
+
+
+def package_charts(context: Context, actor: Actor, span: Span) -> list[PackageChart]:
+    """The charts of all packages of the account that there are."""
+    with context.database.read() as tx:
+        of_account = packages.search(tx, actor.account_id, Page(1, _MOST_PACKAGES)).items
+    return [package_chart(context, actor, package.id, span) for package in of_account]
 
 
 # totals
@@ -247,18 +281,16 @@ def totals(context: Context, actor: Actor, by: GroupBy, span: Span) -> list[Tota
         points = _points(tx, series, span, _now_s(context))
     with context.database.read() as tx:
         held = tenures.between(tx, span.from_s, span.to_s, account_id=None if everyone else actor.account_id)
-        areas = context.areas_of(tx, {region for one in series for region in one.pair})
-    by_pair: dict[Pair, list[Tenure]] = defaultdict(list)
-    for tenure in held:
-        by_pair[tenure.key].append(tenure)
+        area_of = context.areas_of(tx, {region for one in series for region in one.pair})
+    by_pair = _by_pair(held)
     found: dict[str, Total] = {}
     for one in series:
         pair = (one.cen_id, *one.pair)
         if by is GroupBy.PACKAGE:
             parts = [(tenure.package_id, _while_held(points[one.id], tenure, span)) for tenure in by_pair[pair]]
         else:
-            parts = [(_group_of(one, by, areas), points[one.id])]
-        forth = _goes_forth(one, by, areas)
+            parts = [(_group_of(one, by, area_of), points[one.id])]
+        forth = _goes_forth(one, by, area_of)
         for key, part in parts:
             _count(found.setdefault(key, Total(key)), part, forth=forth)
     return sorted(found.values(), key=lambda total: (-total.sent_bytes, total.key))

@@ -9,6 +9,7 @@ from opencen.api.cbn.actions import (
     geography,
     grants,
     instances,
+    monitoring,
     peer_attachments,
     resource_groups,
     route_tables,
@@ -47,5 +48,6 @@ REGISTRY: Registry[Context] = Registry(
         resource_groups.VPC_ACTIONS,
         tags.CBN_ACTIONS,
         tags.VPC_ACTIONS,
+        monitoring.ACTIONS,
     ]
 )

@@ -72,6 +72,7 @@ VPC = Product(
     },
 )
 
+CMS = Product("Cms", "2019-01-01", {domain.InvalidValueError: Refusal("ParameterInvalid", 400)})
 STS = Product("Sts", "2015-04-01")
 LOCATION = Product("Location", "2015-06-12")
 BILLING = Product("BssOpenApi", "2017-12-14")
