@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import sys
 
-from bench import cold_start, following, gateway_faults, latency, live_change, metering, rates, usage, writes
+from bench import (
+    cold_start,
+    encrypted,
+    following,
+    gateway_faults,
+    key_rotation,
+    latency,
+    live_change,
+    metering,
+    rates,
+    usage,
+    writes,
+)
 from bench.report import write_page
 
 BENCHMARKS = {
@@ -17,6 +29,8 @@ BENCHMARKS = {
     "gateway_faults": gateway_faults.run,
     "usage": usage.run,
     "metering": metering.run,
+    "key_rotation": key_rotation.run,
+    "encrypted": encrypted.run,
 }
 
 

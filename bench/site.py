@@ -11,12 +11,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from opencen.client import ApiError, Client, Credential, ServerUnreachableError
 from opencen.lab.lab import Lab, running_lab
+from opencen.lab.topology import default_topology
 
 _START_TIMEOUT_S = 40.0
 
@@ -115,13 +116,21 @@ class Site:
 
 
 @contextmanager
-def running_site(package_mbps: int = 10_000) -> Iterator[Site]:
-    """Server and lab, removed with the block."""
+def running_site(package_mbps: int = 10_000, encryption: Literal["wireguard", "vxlan"] = "vxlan") -> Iterator[Site]:
+    """Server and lab, removed with the block. What is measured at high rates is plain: userspace encrypts slowly."""
+    topology = replace(default_topology(), encryption=encryption)
     with running_server() as server, tempfile.TemporaryDirectory(prefix="opencen-bench-lab-") as directory:
         key = server.credential
         name = f"bench{os.getpid()}"
         with (
-            running_lab(server.socket, key.identifier, key.secret, name=name, directory=Path(directory) / "lab") as lab,
+            running_lab(
+                server.socket,
+                key.identifier,
+                key.secret,
+                topology=topology,
+                name=name,
+                directory=Path(directory) / "lab",
+            ) as lab,
             server.client() as client,
         ):
             cen_id = client.get("/v1/instances", name="lab")["items"][0]["id"]

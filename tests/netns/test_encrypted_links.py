@@ -13,7 +13,7 @@ import pytest
 
 from opencen.gateway.kernel.model import Front, WireGuardNow
 from opencen.wire.gateway import PresharedKey
-from support import Gateway, TwoRegions, inside, require_namespaces
+from support import Gateway, TwoRegions, inside, require_namespaces, start_inside
 
 pytestmark = pytest.mark.netns
 
@@ -105,3 +105,55 @@ def test_a_capture_of_the_underlay_shows_no_inner_plaintext(regions: TwoRegions)
     with TwoRegions(["cen-a"]) as plain:
         plain.set_rate("cen-a", SET_BPS)
         assert SECRET in captured(plain), "the check can fail: VXLAN shows it"
+
+
+def test_a_1500_byte_lan_works_over_a_1500_byte_underlay(regions: TwoRegions) -> None:
+    """Hosts are told what fits (ICMP), TCP never tries more (MSS), and nothing is cut into fragments on the way."""
+    assert_big_packets_work(regions, inner_mtu=1440)
+
+
+def test_plain_links_tell_hosts_what_fits_as_well() -> None:
+    require_wireguard()
+    with TwoRegions(["cen-a"], underlay_mtu=1500) as plain:
+        plain.set_rate("cen-a", SET_BPS)
+        assert_big_packets_work(plain, inner_mtu=1450)
+
+
+def assert_big_packets_work(regions: TwoRegions, inner_mtu: int) -> None:
+    west, east = regions.host(regions.west, "cen-a"), regions.host(regions.east, "cen-a")
+    too_big = ping(regions, "-M", "do", "-s", str(1500 - 28))
+    assert f"mtu={inner_mtu}" in too_big or f"mtu = {inner_mtu}" in too_big, too_big
+    assert " 0% packet loss" in ping(regions, "-M", "do", "-s", str(inner_mtu - 28))
+    inside(west, "ip", "route", "flush", "cache")
+    sniffer = start_inside(
+        east, "timeout", "10", "tcpdump", "-ni", "eth0", "-c", "1", "-v", "tcp[tcpflags] & tcp-syn != 0"
+    )
+    server = start_inside(east, "iperf3", "-s", "-1")
+    time.sleep(0.5)  # iperf3 says nothing when it listens
+    inside(west, "iperf3", "-c", "10.2.0.10", "-t", "2")
+    server.communicate(timeout=10)
+    seen, _ = sniffer.communicate(timeout=15)
+    assert f"mss {inner_mtu - 40}" in seen, seen
+    fragments = inside(east, "cat", "/proc/net/snmp").split("Ip:")[2].split()
+    assert fragments[13] == "0", "no datagram had to be put together again"
+
+
+@pytest.fixture
+def behind_nat(tmp_path: Path) -> Iterator[TwoRegions]:
+    """West's host is behind a router that masquerades: its peer is not told where it is, and cannot call it."""
+    require_wireguard()
+    with TwoRegions(["cen-a"], nat_before_west=True) as made:
+        made.set_rate("cen-a", SET_BPS)
+        encrypt(made, tmp_path)
+        yield made
+
+
+def test_a_gateway_behind_nat_calls_its_peer_and_what_was_learnt_is_not_undone(behind_nat: TwoRegions) -> None:
+    wait_for_handshake(behind_nat)
+    assert " 0% packet loss" in ping(behind_nat)
+    (device,) = wireguards(behind_nat.east).values()
+    assert device.device.endpoint is not None
+    assert device.device.endpoint.startswith("100.64.0.1:"), "the router's address, learnt from a packet"
+    behind_nat.east.converge()
+    assert [now.device.endpoint for now in wireguards(behind_nat.east).values()] == [device.device.endpoint]
+    assert " 0% packet loss" in ping(behind_nat)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +18,8 @@ from opencen.gateway.plan import Plan, Site, link_end, namespace_name, plan, sou
 from opencen.wire.gateway import GatewayState, InstanceReport, InstanceState, LinkReport, NetworkReport
 
 _ROUNDS = 3
+LINGER_S = 4.0
+"""A WireGuard device that neither end sends by stays so long: what is under way may still arrive."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,9 @@ class Converger:
 
     kernel: ops.Kernel
     keys: KeyStore | None = None
+    clock: Callable[[], float] = time.monotonic
+    retired_at_s: dict[ops.Scope, float] = field(default_factory=dict)
+    """When a WireGuard device was first found to be used by neither end."""
     meters: dict[tuple[str, str], LinkMeter] = field(default_factory=dict)
     on_trimmed: Callable[[ops.Scope, int], None] = lambda _scope, _packets: None
     """Told of packets that a change of a limit dropped."""
@@ -62,7 +68,7 @@ class Converger:
         for _ in range(_ROUNDS):
             self._observe(now)
             wanted = self._plan(state, site, now, held)
-            left = [*diff_sources(now.host.sources, taken_from), *diff(now, wanted.namespaces)]
+            left = self._due([*diff_sources(now.host.sources, taken_from), *diff(now, wanted.namespaces)], wanted)
             operations = [o for o in left if o.scope not in refused]
             if not operations:
                 break
@@ -73,10 +79,25 @@ class Converger:
             now = self.kernel.read(names)
         else:
             self._observe(now)
-            left = [*diff_sources(now.host.sources, taken_from), *diff(now, wanted.namespaces)]
+            left = self._due([*diff_sources(now.host.sources, taken_from), *diff(now, wanted.namespaces)], wanted)
         self._forget_gone(now, cen_ids is None)
         unfinished = {o.scope: f"{type(o).__name__} had no effect" for o in left if o.scope not in refused}
         return Round(site, now, wanted, carried_out, unfinished | refused, state.standby)
+
+    def _due(self, operations: Sequence[ops.Operation], wanted: Plan) -> list[ops.Operation]:
+        """Without those that remove a WireGuard device in which packets may still be under way."""
+        now_s = self.clock()
+        due: list[ops.Operation] = []
+        for operation in operations:
+            namespace = wanted.namespaces.get(operation.scope.namespace)
+            retires = namespace is not None and operation.scope.part in namespace.retiring
+            if retires and isinstance(operation, ops.DeleteWireGuard):
+                since_s = self.retired_at_s.setdefault(operation.scope, now_s)
+                if now_s - since_s < LINGER_S:
+                    continue
+                del self.retired_at_s[operation.scope]
+            due.append(operation)
+        return due
 
     @staticmethod
     def _plan(state: GatewayState, site: Site, now: KernelNow, held: Mapping[Claim, str]) -> Plan:

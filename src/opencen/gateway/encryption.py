@@ -15,6 +15,9 @@ from opencen.wire.gateway import LinkState, PresharedKey, TunnelReport, TunnelSt
 HANDSHAKE_DUE_S: Final = 150.0
 """With a keepalive every 25 s, WireGuard shakes hands every 120 s and ends a session after 180 s."""
 _TRY_S: Final = 15.0
+_FIRST_TRIES: Final = 5
+_INITIATION_BYTES: Final = 148
+"""What asks for a handshake, every 5 s until there is one."""
 _OVERHEAD_BYTES: Final = {4: 60, 6: 80}
 _MAX_MTU: Final = 1_500
 _MIN_MTU: Final = 576
@@ -89,6 +92,10 @@ class LinkEnd:
         address = ip_address(self.link.peer_endpoint)
         return f"[{address}]:{port}" if isinstance(address, IPv6Address) else f"{address}:{port}"
 
+    def retiring(self) -> str | None:
+        """The name of the device of the generation before those that are wanted."""
+        return self._name(self._tunnels[0].generation - 1) if self._tunnels else None
+
     def names(self) -> list[str]:
         """The names of the link's devices, whether they are there or not."""
         return [self._name(tunnel.generation) for tunnel in self._tunnels]
@@ -131,6 +138,11 @@ def path(names: Sequence[str], now: NamespaceNow | None, present: str | None) ->
     return names[0] if names else None
 
 
+def _has_hardly_tried(now: WireGuardNow) -> bool:
+    """A new device: its peer may not be there yet, or has not heard of a key yet."""
+    return now.handshake_age_s is None and now.sent_bytes < _FIRST_TRIES * _INITIATION_BYTES
+
+
 def preshared_key(keys: Sequence[PresharedKey], now: WireGuardNow | None, at_s: float, *, first: bool) -> PresharedKey:
     """The key to use: the preferred one, unless the peer does not answer; then each in turn.
 
@@ -139,7 +151,7 @@ def preshared_key(keys: Sequence[PresharedKey], now: WireGuardNow | None, at_s: 
     """
     if not keys:
         raise ValueError("an encrypted link needs a pre-shared key")
-    if len(keys) == 1 or now is None or shakes_hands(now):
+    if len(keys) == 1 or now is None or shakes_hands(now) or _has_hardly_tried(now):
         return keys[0]
     pace_s = _TRY_S if first else _TRY_S * len(keys)
     return keys[int(at_s // pace_s) % len(keys)]

@@ -21,6 +21,7 @@ from opencen.wire.gateway import InstanceState
 
 NAME: Final = "link-keys.json"
 FIRST_PORT: Final = 51_820
+_PORTS_PER_LINK: Final = 4
 _LAST_PORT: Final = 65_535
 
 KeyId = tuple[str, str, int]
@@ -67,6 +68,7 @@ class KeyStore:
         self._max_links = max_links
         self._first_port = first_port
         self._keys = self._load()
+        self._turn = max((key.port - first_port for key in self._keys.values()), default=-1)
 
     def _load(self) -> dict[KeyId, LocalKey]:
         path = self._state_dir / NAME
@@ -135,5 +137,11 @@ class KeyStore:
         return kept
 
     def _free_port(self, kept: Mapping[KeyId, LocalKey]) -> int:
+        """The next one in turn: the last one that was given up may still be in use for some seconds."""
         taken = {key.port for key in kept.values()}
-        return next(port for port in range(self._first_port, _LAST_PORT + 1) if port not in taken)
+        count = min(_PORTS_PER_LINK * max(self._max_links, 1), _LAST_PORT - self._first_port + 1)
+        for _ in range(count):
+            self._turn = (self._turn + 1) % count
+            if self._first_port + self._turn not in taken:
+                return self._first_port + self._turn
+        raise OSError(f"all {count} ports from {self._first_port} on are taken by encrypted links")

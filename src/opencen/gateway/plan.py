@@ -107,7 +107,8 @@ def plan(state: GatewayState, site: Site, now: KernelNow, held: Mapping[Claim, s
                 ports[port_name] = port
                 port_names[network.network_id] = port_name
         tunnels, wireguards = _tunnels(state.region_id, instance, site, now)
-        wanted[name] = WantedNamespace(tunnels, ports, wireguards)
+        retiring = _retiring(state.region_id, instance, site)
+        wanted[name] = WantedNamespace(tunnels, ports, wireguards, retiring)
         for link in instance.links:
             error = _link_error(instance.cen_id, link, site, now)
             if error:
@@ -204,6 +205,13 @@ def _tunnel(device: Device | Front, next_hop_mac: str, link: LinkState, site: Si
         routes=frozenset(_version_4(link.remote_cidr_blocks)),
         up=True,
     )
+
+
+def _retiring(region_id: str, instance: InstanceState, site: Site) -> frozenset[str]:
+    """The last generation's devices of links that are wanted; of a link that is dropped, nothing may stay."""
+    wanted = [link for link in instance.links if link.peer_endpoint is not None and link.refusal is None]
+    names = (link_end(region_id, instance.cen_id, link, site).retiring() for link in wanted)
+    return frozenset(name for name in names if name is not None)
 
 
 def _underlay_mtu(now: KernelNow) -> int:

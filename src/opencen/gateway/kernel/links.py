@@ -25,6 +25,8 @@ NEWROUTE, DELROUTE, GETROUTE = 24, 25, 26
 _IFLA_LINK, _IFLA_MASTER, _VLAN_ID = 5, 10, 1
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 1, 3, 4, 18, 28, 29
 _IFLA_IFALIAS = 20
+_IFLA_TXQLEN = 13
+_WIREGUARD_QUEUE_PACKETS = 10_000
 _INFO_KIND, _INFO_DATA = 1, 2
 _VXLAN_ID, _VXLAN_GROUP, _VXLAN_LOCAL, _VXLAN_LEARNING, _VXLAN_PORT = 1, 2, 4, 7, 15
 _VXLAN_GROUP6, _VXLAN_LOCAL6 = 16, 17
@@ -104,6 +106,11 @@ def link_up_body(ifindex: int) -> bytes:
 
 def link_down_body(ifindex: int) -> bytes:
     return _LINK.pack(0, 0, ifindex, 0, IFF_UP)
+
+
+def wireguard_settings_body(ifindex: int, mtu: int) -> bytes:
+    """A queue long enough for a process that is kept waiting: what is in it has passed the shaper."""
+    return _LINK.pack(0, 0, ifindex, 0, 0) + u32(_IFLA_MTU, mtu) + u32(_IFLA_TXQLEN, _WIREGUARD_QUEUE_PACKETS)
 
 
 def link_mtu_body(ifindex: int, mtu: int) -> bytes:

@@ -269,6 +269,8 @@ class WantedNamespace:
     tunnels: Mapping[str, Tunnel] = field(default_factory=dict)
     ports: Mapping[str, Port] = field(default_factory=dict)
     wireguards: Mapping[str, WireGuard] = field(default_factory=dict)
+    retiring: frozenset[str] = frozenset()
+    """WireGuard devices that both ends have ceased to send by: what is still under way may arrive."""
 
 
 Wanted = Mapping[str, WantedNamespace]

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from opencen.gateway.kernel import clamping
 from opencen.gateway.kernel.messages import abroad, in_namespace
 
 FOLDER: Final = Path("/run/netns")
@@ -112,11 +113,12 @@ def _settings() -> dict[Path, str]:
 
 
 def prepare(name: str) -> None:
-    """Forwarding on, reverse path filter and redirects off, no IPv6 (so no neighbour discovery) on what comes in."""
+    """Forwarding on, reverse path filter and redirects off, no IPv6 (so no neighbour discovery), MSS clamped."""
 
     def write() -> None:
         for path, value in _settings().items():
             path.write_text(value)
+        clamping.clamp()
 
     in_namespace(path_of(name), write)
 
@@ -125,7 +127,8 @@ def is_prepared(name: str) -> bool:
     """Whether the settings that `prepare` makes are in force."""
 
     def look() -> bool:
-        return all(path.read_text().strip() == value for path, value in _settings().items())
+        settings = _settings().items()
+        return all(path.read_text().strip() == value for path, value in settings) and clamping.is_clamped()
 
     return in_namespace(path_of(name), look)
 

@@ -464,7 +464,7 @@ class NetlinkKernel:
         wireguard.configure(scope.part, path, device, private_key)
         opened = self._socket(scope.namespace)
         row = links.link_of(opened.get(_GETLINK, links.link_by_name_body(scope.part)))
-        opened.request(_NEWLINK, 0, links.link_mtu_body(row.ifindex, device.mtu))
+        opened.request(_NEWLINK, 0, links.wireguard_settings_body(row.ifindex, device.mtu))
 
     def _create_namespace(self, name: str) -> None:
         namespaces.create(name)

@@ -269,7 +269,7 @@ Operation = (
     | DeleteRoute
 )
 
-ROUTINE = (SetPath, SetPresharedKey, SetPeerEndpoint)
+ROUTINE = (SetPath, SetPresharedKey, SetPeerEndpoint, DeleteWireGuard)
 """What encrypted links need now and then although nobody changed anything: it is no repair."""
 
 
