@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from browser.fake_gateways import FakeGateways
+from browser.metered import day, metered, set_long_ago
 from browser.served import REGIONS, get, make_network, send, set_connection
 from browser.viewer import CHROMIUM_ARGUMENTS, Viewer, plan_edge
 from servers import ServerProcess, running_server
@@ -44,6 +46,38 @@ def fill(server: ServerProcess) -> str:
     send(server, "POST", "/v1/bandwidth-packages", body)
     cen_id: str = made["cen_id"]
     return cen_id
+
+
+def meter(server: ServerProcess, gateways: FakeGateways, cen_id: str) -> None:
+    """Six hours of people at work, with twenty minutes in which nobody metered."""
+    limits = {"cn-hangzhou": 100, "cn-shanghai": 60, "cn-shenzhen": 20}
+    set_long_ago(server.data, 86_400)
+    now = time.time()
+
+    def but_for_a_gap(rate: Callable[[int], tuple[float, int]]) -> Callable[[int, str], tuple[float, int] | None]:
+        return lambda at, _: None if now - 8000 < at < now - 6800 else rate(at)
+
+    there = {peer: day(limit, part=0.55, phase=number) for number, (peer, limit) in enumerate(limits.items())}
+    sender = gateways.by_region["us-west-1"].credential
+    rates = {peer: but_for_a_gap(rate) for peer, rate in there.items()}
+    metered(server.url, sender, cen_id, list(limits), lambda at, peer: rates[peer](at, peer), seconds=21_600)
+    for number, (peer, limit) in enumerate(limits.items()):
+        back = but_for_a_gap(day(limit, part=0.25, phase=number + 1))
+        metered(server.url, gateways.by_region[peer].credential, cen_id, ["us-west-1"], back, seconds=21_600)
+
+
+def watch(server: ServerProcess) -> None:
+    """A channel, rules, and what they raise."""
+    body = {"kind": "webhook", "url": "https://hooks.example.net/noc", "name": "noc"}
+    channel_ids = [send(server, "POST", "/v1/alarm-channels", body)["channel"]["id"]]
+    busy = {"kind": "connection_use", "name": "nearly full", "raise_at": 90, "raise_for_s": 5}
+    for rule in (busy, {"kind": "gateway_gone"}, {"kind": "package_use", "name": "buy more", "raise_at": 70}):
+        send(server, "POST", "/v1/alarm-rules", {**rule, "channel_ids": channel_ids})
+    deadline = time.monotonic() + 60
+    while get(server, "/v1/alarms")["total"] < 2 and time.monotonic() < deadline:
+        time.sleep(0.5)
+    taken = get(server, "/v1/alarms")["items"][-1]["id"]
+    send(server, "POST", f"/v1/alarms/{taken}/acknowledgement")
 
 
 def first_steps(viewer: Viewer) -> None:
@@ -90,7 +124,9 @@ def plan(cen_id: str) -> Callable[[Viewer], None]:
 def scenes(server: ServerProcess, cen_id: str) -> dict[str, Callable[[Viewer], None]]:
     """What is taken, by the name of its file."""
     gateway_id = get(server, "/v1/gateways")["items"][0]["id"]
+    package_id = get(server, "/v1/bandwidth-packages", cen_id=cen_id)["items"][0]["id"]
     connections = f"/instances/{cen_id}?tab=connections"
+    between = f"/instances/{cen_id}/connections"
     return {
         "instances": page("/instances"),
         "instance-networks": page(f"/instances/{cen_id}?tab=networks"),
@@ -102,6 +138,16 @@ def scenes(server: ServerProcess, cen_id: str) -> dict[str, Callable[[Viewer], N
         "set-region-connection": dialog(connections, "Set Region Connection"),
         "refusal": dialog(connections, "Modify", type_mbps="130"),
         "delete": dialog(connections, "Delete"),
+        "usage-connection": page(
+            f"/instances/{cen_id}/connections/cn-hangzhou/us-west-1?range=6h", "[data-chart] canvas"
+        ),
+        "usage-live": page(f"{between}/cn-shenzhen/us-west-1?range=15m", "[data-chart] canvas"),
+        "usage-package": page(f"/packages/{package_id}?range=6h", "[data-chart] canvas"),
+        "alarms": page("/alarms"),
+        "alarms-rules": page("/alarms?tab=rules"),
+        "alarms-channels": page("/alarms?tab=channels"),
+        "alarms-messages": page("/alarms?tab=messages"),
+        "add-alarm-rule": dialog("/alarms?tab=rules", "Add rule"),
         "packages": page("/packages"),
         "buy-package": dialog("/packages", "Buy bandwidth package"),
         "networks": page("/networks"),
@@ -145,7 +191,9 @@ def main() -> None:
         for theme in THEMES:
             take(browser, server, theme, {"first-steps": first_steps})
         cen_id = fill(server)
-        with FakeGateways(server.url, server.credential, REGIONS, load=load):
+        with FakeGateways(server.url, server.credential, REGIONS, load=load) as gateways:
+            meter(server, gateways, cen_id)
+            watch(server)
             for theme in THEMES:
                 take(browser, server, theme, scenes(server, cen_id))
         browser.close()
