@@ -70,6 +70,24 @@ def test_a_package_is_watched_as_a_whole(site: Site) -> None:
     assert (alarm["subject"], alarm["advice"]) == (site.package_id, "the package has 20 Mbit/s: resize it")
 
 
+def test_a_package_that_soon_expires_raises_an_alarm_until_it_is_renewed(site: Site) -> None:
+    body = {"area_a_id": "China", "area_b_id": "Europe", "bandwidth_mbps": 5, "charge_type": "PREPAY", "months": 1}
+    package = site.ok("POST", "/bandwidth-packages", body)
+    site.rule("package_expiry", raise_at=10)
+    site.wait(5)
+    assert site.alarms() == [], "a month is left, and what has no end is not watched"
+    site.now = site.now.fromisoformat(package["expires_at"]) - timedelta(days=10, seconds=10)
+    site.wait(5)
+    assert site.alarms() == []
+    site.wait(10)
+    (alarm,) = site.alarms()
+    assert (alarm["subject"], alarm["finding"]) == (package["id"], "expires in 10.0 days (alarm from 10)")
+    assert f"`opencen package renew {package['id']} MONTHS`" in alarm["advice"]
+    site.ok("POST", f"/bandwidth-packages/{package['id']}/renewal", {"months": 1})
+    site.wait(5)
+    assert states(site) == [("package_expiry", "clear")]
+
+
 def test_drops_by_the_limit_are_counted_a_minute(site: Site) -> None:
     site.rule("connection_drops", raise_at=120, raise_for_s=10, clear_at=12, clear_for_s=10)
     site.dropped = 1_000_000
@@ -188,6 +206,7 @@ def test_what_is_gone_is_no_alarm_and_whoever_was_told_hears_so(site: Site) -> N
         ({"kind": "connection_use", "raise_at": 0}, "raise_at"),
         ({"kind": "connection_use", "raise_at": 50, "clear_at": 60}, "clear_at"),
         ({"kind": "connection_use", "raise_for_s": -1}, "raise_for_s"),
+        ({"kind": "package_expiry", "raise_at": 7, "clear_at": 3}, "clear_at"),
         ({"kind": "connection_use", "clear_for_s": 604_801}, "clear_for_s"),
         ({"kind": "connection_use", "remind_every_s": 10}, "remind_every_s"),
         ({"kind": "connection_use", "channel_ids": ["ach-none"]}, "channel_ids"),

@@ -28,13 +28,14 @@ ClearForOption = Annotated[str | None, typer.Option("--clear-for", help="For so 
 RemindOption = Annotated[
     str | None, typer.Option("--remind-every", help="Tell again until somebody acknowledges, such as 4h; 0: never.")
 ]
-_UNITS = {"percent": "%", "packets_per_minute": "packets/min", "seconds": "s", "repairs": "repairs"}
+_UNITS = {"percent": "%", "packets_per_minute": "packets/min", "days": "days", "seconds": "s", "repairs": "repairs"}
 
 
 class Kind(StrEnum):
     CONNECTION_USE = "connection_use"
     CONNECTION_DROPS = "connection_drops"
     PACKAGE_USE = "package_use"
+    PACKAGE_EXPIRY = "package_expiry"
     GATEWAY_GONE = "gateway_gone"
     GATEWAY_DRIFT = "gateway_drift"
 
@@ -105,8 +106,8 @@ def add_rule(
     """Watch a connection, a package, an instance, or (without these options) everything of the account.
 
     connection_use and package_use are in percent of what is set, the busier direction; connection_drops in packets a
-    minute; gateway_gone in seconds of silence; gateway_drift in repairs. What is not given is the usual: 80 % for 5
-    minutes, cleared below 70 % for 5 minutes.
+    minute; package_expiry in days that are left (one threshold); gateway_gone in seconds of silence; gateway_drift in
+    repairs. What is not given is the usual: 80 % for 5 minutes, cleared below 70 % for 5 minutes.
     """
     body: dict[str, Any] = {"kind": kind.value, "name": name, "channel_ids": channel or []}
     body |= _condition(raise_at, raise_for, clear_at, clear_for, None)

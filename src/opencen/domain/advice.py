@@ -80,6 +80,14 @@ def for_package(package: Package) -> Advice:
     return Advice(f"the package has {package.bandwidth_mbps} Mbit/s: resize it")
 
 
+def for_ending(package: Package) -> Advice:
+    """A package whose time is running out, or has run out."""
+    happens = "has" if package.expired_at else "will then have"
+    return Advice(
+        f"renew it (`opencen package renew {package.id} MONTHS`): what is set out of it {happens} 1 kbit/s only"
+    )
+
+
 _GATEWAYS = {
     Kind.GATEWAY_GONE: "is its host up, its agent running (`opencen gateway status` there), and does it reach the "
     "control plane? While the host is up, traffic goes on at the rates last set",

@@ -7,9 +7,11 @@ What is not known never decides: a gap ends a run, but neither raises nor clears
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from opencen.domain.errors import InvalidValueError
 
@@ -29,6 +31,7 @@ class Kind(StrEnum):
     CONNECTION_USE = "connection_use"
     CONNECTION_DROPS = "connection_drops"
     PACKAGE_USE = "package_use"
+    PACKAGE_EXPIRY = "package_expiry"
     GATEWAY_GONE = "gateway_gone"
     GATEWAY_DRIFT = "gateway_drift"
 
@@ -64,12 +67,15 @@ class Meaning:
     unit: str
     usual: Condition
     most: float
+    falls: bool = False
+    """Low values are the alarming ones: raised at or below `raise_at`, cleared above it."""
 
 
 MEANINGS: dict[Kind, Meaning] = {
     Kind.CONNECTION_USE: Meaning("percent", Condition(80, 300, 70, 300), 100),
     Kind.CONNECTION_DROPS: Meaning("packets_per_minute", Condition(60, 300, 6, 300), 1e9),
     Kind.PACKAGE_USE: Meaning("percent", Condition(80, 300, 70, 300), 100),
+    Kind.PACKAGE_EXPIRY: Meaning("days", Condition(7, 0, 7, 0), 366, falls=True),
     Kind.GATEWAY_GONE: Meaning("seconds", Condition(30, 0, 10, 30), 86_400),
     Kind.GATEWAY_DRIFT: Meaning("repairs", Condition(1, 0, 1, 3600), 1e9),
 }
@@ -109,6 +115,22 @@ def step(condition: Condition, watch: Watch, point: Point) -> Watch:
     return Watch(watch.state, since, point.at)
 
 
+def step_of(kind: Kind, condition: Condition, watch: Watch, point: Point) -> Watch:
+    """`step` for a kind of which low values may be the alarming ones."""
+    if MEANINGS[kind].falls:
+        condition = replace(condition, raise_at=-condition.raise_at, clear_at=-condition.clear_at)
+        point = Point(point.at, -point.value)
+    return step(condition, watch, point)
+
+
+def condition_of(kind: Kind, before: Condition, given: Mapping[str, Any]) -> Condition:
+    """`before` but for what is `given`, by name; the clearing threshold follows the other one down."""
+    if "raise_at" in given and "clear_at" not in given:
+        follows = given["raise_at"] if MEANINGS[kind].falls else min(before.clear_at, given["raise_at"])
+        given = {**given, "clear_at": follows}
+    return replace(before, **given)
+
+
 def checked_condition(kind: Kind, condition: Condition) -> Condition:
     """`condition`, when it makes sense for `kind`. Raises InvalidValueError."""
     most = MEANINGS[kind].most
@@ -120,6 +142,12 @@ def checked_condition(kind: Kind, condition: Condition) -> Condition:
                 field=name,
                 value=value if math.isfinite(value) else repr(value),
             )
+    if MEANINGS[kind].falls and condition.clear_at != condition.raise_at:
+        raise InvalidValueError(
+            f"{kind} has one threshold: clear_at is raise_at, {condition.raise_at:g}, or not given",
+            field="clear_at",
+            value=condition.clear_at,
+        )
     if condition.clear_at > condition.raise_at:
         raise InvalidValueError(
             f"clear_at ({condition.clear_at:g}) is at most raise_at ({condition.raise_at:g}): above it the alarm is on",

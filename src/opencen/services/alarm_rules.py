@@ -16,6 +16,7 @@ from opencen.domain.alarms import (
     Scope,
     State,
     checked_condition,
+    condition_of,
 )
 from opencen.domain.errors import ConflictError, EditConflictError, InvalidValueError, NotFoundError
 from opencen.domain.geography import region_pair
@@ -35,6 +36,7 @@ _SCOPES: dict[Kind, tuple[str, ...]] = {
     Kind.CONNECTION_USE: ("connection", "instance", "package", "account"),
     Kind.CONNECTION_DROPS: ("connection", "instance", "package", "account"),
     Kind.PACKAGE_USE: ("instance", "package", "account"),
+    Kind.PACKAGE_EXPIRY: ("instance", "package", "account"),
     Kind.GATEWAY_GONE: ("connection", "instance", "package", "account"),
     Kind.GATEWAY_DRIFT: ("connection", "instance", "package", "account"),
 }
@@ -112,7 +114,7 @@ def modify(
         after = replace(
             before,
             name=before.name if name is None else checked_name(name),
-            condition=checked_condition(before.kind, replace(before.condition, **dict(condition))),
+            condition=checked_condition(before.kind, condition_of(before.kind, before.condition, condition)),
             remind_every_s=before.remind_every_s if remind_every_s is None else _checked_remind(remind_every_s or None),
             channel_ids=before.channel_ids if channel_ids is None else _checked_channels(work.tx, actor, channel_ids),
             version=before.version + 1,

@@ -30,8 +30,8 @@ def describe(tx: Transaction, account_id: str, kind: Kind, subject_id: str) -> S
     """As it is now; a thing that is gone has its id for a label and no advice."""
     if kind in (Kind.CONNECTION_USE, Kind.CONNECTION_DROPS):
         return _connection(tx, account_id, subject_id)
-    if kind is Kind.PACKAGE_USE:
-        return _package(tx, account_id, subject_id)
+    if kind in (Kind.PACKAGE_USE, Kind.PACKAGE_EXPIRY):
+        return _package(tx, account_id, kind, subject_id)
     row = gateways.find(tx, subject_id)
     if row is None:
         return Subject(subject_id, subject_id)
@@ -52,10 +52,10 @@ def _connection(tx: Transaction, account_id: str, subject_id: str) -> Subject:
     return Subject(subject_id, label, connection.most_bps // MBPS, cen_id, pair, package.id, found)
 
 
-def _package(tx: Transaction, account_id: str, subject_id: str) -> Subject:
+def _package(tx: Transaction, account_id: str, kind: Kind, subject_id: str) -> Subject:
     package = packages.find(tx, account_id, subject_id)
     if package is None:
         return Subject(subject_id, subject_id, package_id=subject_id)
     label = f"package {package.name or package.id} ({package.area_a_id} - {package.area_b_id})"
-    found = advice.for_package(package)
+    found = advice.for_package(package) if kind is Kind.PACKAGE_USE else advice.for_ending(package)
     return Subject(subject_id, label, package.bandwidth_mbps, package.cen_id, (), subject_id, found)

@@ -82,6 +82,8 @@ def finding(rule: Rule, value: float, subject: Subject) -> str:
         case Kind.CONNECTION_USE | Kind.PACKAGE_USE:
             of = f" of {subject.limit_mbps} Mbit/s" if subject.limit_mbps else ""
             return f"{value:.0f} %{of} in use (alarm from {threshold} %{lasting})"
+        case Kind.PACKAGE_EXPIRY:
+            return f"expires in {value:.1f} days (alarm from {threshold})" if value > 0 else "has expired"
         case Kind.CONNECTION_DROPS:
             return f"{value:.0f} packets a minute dropped by the limit (alarm from {threshold}{lasting})"
         case Kind.GATEWAY_GONE:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from opencen.domain.alarms import GAP_S, Alarm, Kind, Point, Rule, Scope, State, Watch, changed, step, to_tell
+from opencen.domain.alarms import GAP_S, Alarm, Kind, Point, Rule, Scope, State, Watch, changed, step_of, to_tell
 from opencen.domain.bandwidth import MBPS
 from opencen.domain.connection import Connection
 from opencen.domain.ids import new_id
@@ -144,7 +144,7 @@ class Watcher:
         watch = self._runs.get(key, Watch(state))
         if watch.state is not state:  # another process has changed it meanwhile
             watch = Watch(state, None, watch.last_at)
-        after = step(rule.condition, watch, point)
+        after = step_of(rule.kind, rule.condition, watch, point)
         if after.state is not state:
             _change_state(context, rule, key[1], after.state, point.value)
         self._runs[key] = after
@@ -175,7 +175,7 @@ def _read(context: Context) -> _Look:
         )
     ids = [row.id for each in look.gateways.values() for row in each]
     with context.database.volatile() as tx:
-        look.presences = gateways.presences(tx, ids)
+        look.presences = gateways.presences(tx, ids, {item.cen_id for each in found.values() for item in each})
     return look
 
 
@@ -213,6 +213,10 @@ def _points(rule: Rule, look: _Look, looks_since: datetime) -> Iterator[tuple[st
             yield from ((item.id, _drops(look, item)) for item in watched)
         case Kind.PACKAGE_USE:
             yield from _package_points(rule, look)
+        case Kind.PACKAGE_EXPIRY:
+            for package in look.packages.get(rule.account_id, ()):
+                if package.expires_at is not None and _covers(rule.scope, package):
+                    yield package.id, Point(look.now, (package.expires_at - look.now) / timedelta(days=1))
         case Kind.GATEWAY_GONE | Kind.GATEWAY_DRIFT:
             region_ids = {region_id for item in watched for region_id in _ends(item)}
             for row in (row for region_id in sorted(region_ids) for row in look.gateways.get(region_id, ())):
@@ -244,10 +248,14 @@ def _drops(look: _Look, connection: Connection) -> Point | None:
     return Point(max(side.at for side in known), sum(side.drops_per_minute or 0.0 for side in known))
 
 
+def _covers(scope: Scope, package: Package) -> bool:
+    return scope.package_id in (None, package.id) and scope.cen_id in (None, package.cen_id)
+
+
 def _package_points(rule: Rule, look: _Look) -> Iterator[tuple[str, Point | None]]:
     """The busier direction of all of a package's connections together, percent of the package."""
     for package in look.packages.get(rule.account_id, ()):
-        if rule.scope.package_id not in (None, package.id) or rule.scope.cen_id not in (None, package.cen_id):
+        if not _covers(rule.scope, package):
             continue
         totals: dict[str, float] = defaultdict(float)
         at: datetime | None = None

@@ -9,7 +9,9 @@ from pydantic import Field
 
 from opencen.wire.rest import Given, Taken
 
-KindName = Literal["connection_use", "connection_drops", "package_use", "gateway_gone", "gateway_drift"]
+KindName = Literal[
+    "connection_use", "connection_drops", "package_use", "package_expiry", "gateway_gone", "gateway_drift"
+]
 StateName = Literal["clear", "raised"]
 
 
@@ -51,7 +53,7 @@ class AlarmRule(Given):
     id: str
     name: str
     kind: KindName
-    unit: Literal["percent", "packets_per_minute", "seconds", "repairs"]
+    unit: Literal["percent", "packets_per_minute", "days", "seconds", "repairs"]
     cen_id: str | None
     region_a_id: str | None
     region_b_id: str | None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Response
 
 from opencen.api.rest.answers import page_of, tagged
 from opencen.api.rest.callers import ActorOf, ContextOf, PageOf, SeenVersion
-from opencen.domain.alarms import MEANINGS, Channel, Delivery, Kind, Rule, Scope, State
+from opencen.domain.alarms import MEANINGS, Channel, Delivery, Kind, Rule, Scope, State, condition_of
 from opencen.domain.errors import InvalidValueError
 from opencen.services import alarm_channels, alarm_rules, alarms
 from opencen.services.alarms import AlarmView
@@ -106,16 +106,13 @@ def list_rules(context: ContextOf, actor: ActorOf, page: PageOf) -> Page[wire.Al
 def add_rule(body: wire.AlarmRuleAdd, context: ContextOf, actor: ActorOf, response: Response) -> wire.AlarmRule:
     """Watch a connection, a package, an instance, or everything of the account."""
     kind = Kind(body.kind)
-    given = _given(body)
-    if "raise_at" in given and "clear_at" not in given:
-        given["clear_at"] = min(MEANINGS[kind].usual.clear_at, given["raise_at"])
     rule = alarm_rules.add(
         context,
         actor,
         name=body.name,
         kind=kind,
         scope=Scope(body.cen_id, body.region_a_id, body.region_b_id, body.package_id),
-        condition=replace(MEANINGS[kind].usual, **given),
+        condition=condition_of(kind, MEANINGS[kind].usual, _given(body)),
         remind_every_s=body.remind_every_s,
         channel_ids=body.channel_ids,
     )

@@ -11,7 +11,7 @@ from opencen.console.pages.instances import title_of
 from opencen.console.pages.packages import name_of
 from opencen.console.widgets import Field, Text, box
 
-KINDS = ("connection_use", "connection_drops", "package_use", "gateway_gone", "gateway_drift")
+KINDS = ("connection_use", "connection_drops", "package_use", "package_expiry", "gateway_gone", "gateway_drift")
 NUMBERS = ("raise_at", "raise_for", "clear_at", "clear_for")
 
 
