@@ -11,10 +11,11 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import insert, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import insert, select, text
 
 from opencen.store import instances, networks, packages, schema, usage_schema
-from opencen.store.database import _MIGRATIONS, Database
+from opencen.store.database import _MIGRATIONS, Database, SchemaTooNewError
 from opencen.store.records import Page
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -99,3 +100,39 @@ def _is_volatile(difference: object) -> bool:
         case ("remove_index", index):
             return getattr(getattr(index, "table", None), "name", "") in others
     return False
+
+
+def _revisions() -> list[str]:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return [script.revision for script in reversed(list(ScriptDirectory.from_config(config).walk_revisions()))]
+
+
+@pytest.mark.parametrize("revision", _revisions())
+def test_a_database_of_every_schema_upgrades_and_keeps_its_rows(
+    new_store: Callable[[], Database], revision: str
+) -> None:
+    database = new_store()
+    database.upgrade_to(revision)
+    with database.write() as tx:
+        account = {"id": "acc-1", "number": 1, "name": "old", "created_at": NOW}
+        tx.execute(insert(schema.accounts), account)
+    database.close()
+
+    database = new_store()
+    database.upgrade()
+    with database.read() as tx:
+        assert tx.execute(select(schema.accounts.c.name)).scalar_one() == "old"
+        differences = compare_metadata(MigrationContext.configure(tx), schema.main)
+    database.close()
+    assert [difference for difference in differences if not _is_volatile(difference)] == []
+
+
+def test_a_server_refuses_a_schema_that_is_newer_than_itself(new_store: Callable[[], Database]) -> None:
+    database = new_store()
+    database.upgrade()
+    with database.write() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = 'f00d'"))
+    with pytest.raises(SchemaTooNewError, match="'f00d', which this OpenCEN does not know"):
+        database.upgrade()
+    database.close()

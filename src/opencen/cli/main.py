@@ -7,6 +7,7 @@ import typer
 from opencen import __version__
 from opencen.cli import (
     alarms,
+    backups,
     capacity,
     connections,
     console,
@@ -57,6 +58,7 @@ def version() -> None:
 
 
 serving.add_to(app)
+backups.add_to(app)
 app.command("console")(console.console)
 app.command("up")(up.up)
 installation.add_to(app)

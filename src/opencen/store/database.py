@@ -165,7 +165,11 @@ class Database:
                 return False
             return tx.execute(text("SELECT version_num FROM alembic_version")).scalar() == newest_migration()
 
-    def _migrate(self) -> None:
+    def upgrade_to(self, revision: str) -> None:
+        """Bring an empty database to the schema of an earlier version. Raises SchemaTooNewError for a later one."""
+        self._migrate(revision)
+
+    def _migrate(self, wanted: str = "head") -> None:
         from alembic import command  # noqa: PLC0415  only servers wait for it, once
         from alembic.config import Config  # noqa: PLC0415
         from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
@@ -179,12 +183,13 @@ class Database:
                 take_all_the_time_it_needs(tx)
                 tx.execute(text("SELECT pg_advisory_xact_lock(7218430)"))
             present = MigrationContext.configure(tx).get_current_revision()
-            if present is not None and present not in {revision.revision for revision in script.walk_revisions()}:
+            known = {None, "head", *(revision.revision for revision in script.walk_revisions())}
+            for unknown in {present, wanted} - known:
                 raise SchemaTooNewError(
-                    f"the database has schema {present!r}, which this OpenCEN does not know; a newer one wrote it"
+                    f"the database has schema {unknown!r}, which this OpenCEN does not know; a newer one wrote it"
                 )
             config.attributes["connection"] = tx
-            command.upgrade(config, "head")
+            command.upgrade(config, wanted)
 
     def _create_volatile(self, metadata: MetaData) -> None:
         with self.volatile() as tx:
