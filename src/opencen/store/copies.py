@@ -168,8 +168,8 @@ def _fill(tx: Transaction, metadata: MetaData, lines: Iterator[str], *, usage: b
         take_all_the_time_it_needs(tx)
     present = set(inspect(tx).get_table_names())
     for known in reversed(metadata.sorted_tables):
-        if known.name in present:
-            tx.execute(delete(known))  # what migrations have put into it
+        if known.name in present and tx.execute(select(func.count()).select_from(known)).scalar_one():
+            tx.execute(delete(known))  # what migrations have put into it; of an empty log nothing may be deleted
     count = 0
     current: tuple[TableClause, list[str], list[str]] | None = None
     for batch in _batches(lines):
