@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from opencen.console.backend import MAX_PAGE_SIZE, Json, Rest
 from opencen.console.cells import act, href, line, number, paging, shares, text
 from opencen.console.dialogs import FormDialog, Seen, confirm
-from opencen.console.frame import Visit
+from opencen.console.frame import PREFIX, Visit
 from opencen.console.listing import LiveTable, page_of, set_query
 from opencen.console.live import Question
 from opencen.console.pages.instances import instance_path, title_of
@@ -39,6 +39,11 @@ class PackagesQuestion(Question):
             for package_id, items in connections.items()
         }
         return answer
+
+
+def package_page(package_id: str) -> str:
+    """The page of a package's usage."""
+    return f"{PREFIX}/packages/{package_id}"
 
 
 def name_of(package: Json) -> str:
@@ -94,7 +99,7 @@ def _cells(visit: Visit, package: Json, held: Sequence[Sequence[str | int]]) -> 
             line(
                 text(package["name"] or texts("unnamed"), "oc-strong" if package["name"] else "oc-muted"), cls="is-name"
             ),
-            line(text(package["id"], "oc-mono oc-muted")),
+            line(href(package["id"], package_page(package["id"]), "oc-mono")),
         ],
         "areas": [line(text(areas_text(visit, package)))],
         "bound": [line(bound)],

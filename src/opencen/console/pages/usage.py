@@ -11,7 +11,7 @@ from opencen.console.frame import PREFIX, Visit
 from opencen.console.live import Question, View
 from opencen.console.pages import connection_dialogs as dialogs
 from opencen.console.pages.instances import instance_path, title_of
-from opencen.console.pages.packages import areas_text, name_of
+from opencen.console.pages.packages import areas_text, name_of, package_page
 from opencen.console.points import Points, difference
 from opencen.console.usage_charts import MOST_POINTS, RANGES, Range
 from opencen.console.widgets import Chart, Text, box, button, link
@@ -21,11 +21,6 @@ def connection_page(connection: Json) -> str:
     """The page of a region connection's usage."""
     pair = f"{connection['region_a_id']}/{connection['region_b_id']}"
     return f"{PREFIX}/instances/{connection['cen_id']}/connections/{pair}"
-
-
-def package_page(package_id: str) -> str:
-    """The page of a package's usage."""
-    return f"{PREFIX}/packages/{package_id}"
 
 
 def _ranges(visit: Visit, path: str, chosen: Range) -> None:
