@@ -19,6 +19,7 @@ from opencen.domain.errors import (
     JoinTokenRefusedError,
     UnauthenticatedError,
 )
+from opencen.domain.failover import MOST_GATEWAYS
 from opencen.domain.joining import TokenState
 from opencen.domain.nouns import Actor
 from opencen.services import audit, gateway_credentials, gateways, joining
@@ -111,8 +112,8 @@ def test_a_wrong_secret_is_as_unknown_as_a_token_that_never_was(context: Context
     assert refusals(context, admin, "gateway.join") == []
 
 
-def test_a_region_that_has_its_gateway_refuses_and_the_token_is_not_spent(context: Context, admin: Actor) -> None:
-    present = join(context, admin, "us-west-1")
+def test_a_region_that_has_its_gateways_refuses_and_the_token_is_not_spent(context: Context, admin: Actor) -> None:
+    present, *_ = [join(context, admin, "us-west-1") for _ in range(MOST_GATEWAYS)]
     token, secret = joining.create_token(context, admin, region_id="us-west-1", lifetime_s=HOUR_S)
     with pytest.raises(GatewayExistsError):
         use(context, token.id, secret)

@@ -170,8 +170,8 @@ def test_rotations_under_traffic_lose_no_packet_and_no_call(sites: Sites, joined
     """Two by an operator on the host, one asked for from elsewhere: the agent is never refused."""
     west, east = sites.sites.values()
     old = west.credential_file.read_text().strip().partition(":")[2]
-    receiver = Probe(east.host, "receive", "9")
-    sender = Probe(west.host, "send", "10.2.0.10", "972", "1000", "8")
+    receiver = Probe(east.host, "receive", "12")
+    sender = Probe(west.host, "send", "10.2.0.10", "972", "1000", "7")
     for _ in range(2):
         assert "has a new credential" in west.ok("rotate-credential", "--config", str(west.config))
     with sites.admin() as client:

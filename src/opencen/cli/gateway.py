@@ -75,6 +75,8 @@ _EXAMPLE = """The configuration file, in TOML; `opencen gateway join` writes it:
     address = "10.1.0.1/24"                 # this gateway's address there
 """
 
+USAGE = "usage"
+"""The folder, in the state directory, of what was metered and not yet taken."""
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The gateway's TOML file.")]
 Output = Annotated[str, typer.Option("--output", "-o", help="table or json")]
 
@@ -229,7 +231,7 @@ def _metering(config: GatewayConfig, agent: Agent, control_plane: HttpControlPla
         config.gateway_id,
         CounterReader(namespace_prefix(config.gateway_id)),
         control_plane,
-        config.state_dir / "usage",
+        config.state_dir / USAGE,
         state=lambda: agent.state,
         live=lambda: agent.watched,
     )
@@ -391,10 +393,15 @@ def purge(
         typer.confirm(f"Cross-region traffic through {loaded.gateway_id} stops. Purge?", abort=True)
     with only_agent(loaded):
         removed = purge_kernel(loaded)
-        statefile.remove(loaded.state_dir)
-        statefile.forget_acceptance(loaded.state_dir)
-        keys.forget(loaded.state_dir)
+        forget_state(loaded)
     typer.echo(f"removed {removed} namespace{'s' if removed != 1 else ''}")
+
+
+def forget_state(config: GatewayConfig) -> None:
+    """What the agent keeps for its next start, and the keys of its links."""
+    statefile.remove(config.state_dir)
+    statefile.forget_acceptance(config.state_dir)
+    keys.forget(config.state_dir)
 
 
 def purge_kernel(config: GatewayConfig) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import typer
 
 from opencen.cli import gateway
 from opencen.client import ApiError, Client, ServerUnreachableError
-from opencen.gateway import credential, joining, service, statefile
+from opencen.gateway import credential, host_identity, joining, service
 from opencen.gateway.config import DEFAULT_FILE, DEFAULT_STATE_DIR, GatewayConfig
 from opencen.pinning import WrongServerError
 from opencen.tls import TlsError
@@ -136,8 +137,7 @@ def leave(
         with gateway.only_agent(loaded):
             not_told = _tell_server(loaded)
             removed = gateway.purge_kernel(loaded)
-            statefile.remove(loaded.state_dir)
-            statefile.forget_acceptance(loaded.state_dir)
+            gateway.forget_state(loaded)
             _forget(loaded, config)
     typer.echo(f"removed {removed} namespace{'s' if removed != 1 else ''}, configuration and credential")
     if not_told:
@@ -159,6 +159,8 @@ def _tell_server(config: GatewayConfig) -> str | None:
 
 def _forget(config: GatewayConfig, config_file: Path) -> None:
     credential.forget(config.credential_file)
+    host_identity.forget(config.state_dir)
+    shutil.rmtree(config.state_dir / gateway.USAGE, ignore_errors=True)
     if config.server_authority_file:
         config.server_authority_file.unlink(missing_ok=True)
     config_file.unlink()

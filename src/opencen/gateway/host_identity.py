@@ -20,3 +20,7 @@ def host_id(state_dir: Path) -> str:
         write_whole(path, secrets.token_hex(16) + "\n")
     parts = [path.read_text().strip(), *(known.read_text().strip() for known in _OF_THE_MACHINE if known.exists())]
     return sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def forget(state_dir: Path) -> None:
+    (state_dir / _NAME).unlink(missing_ok=True)
