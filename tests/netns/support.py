@@ -189,6 +189,7 @@ class TwoRegions:
 
     instances: Sequence[str]
     underlay_mtu: int = 1_600
+    nat_before_west: bool = False
 
     def __enter__(self) -> TwoRegions:
         self.name = f"gt{os.getpid()}x{next(_numbers)}"
@@ -211,7 +212,7 @@ class TwoRegions:
             gateway.rates_bps.clear()
             gateway.converge()
             gateway.kernel.close()
-        for namespace in [*self.hosts, self.west.underlay, self.east.underlay]:
+        for namespace in [*self.hosts, self.west.underlay, self.east.underlay, f"{self.name}-nat"]:
             run("ip", "netns", "delete", namespace, check=False)
 
     def _gateway(self, letter: str, region_id: str, peer_region_id: str, octet: int, peer_octet: int) -> Gateway:
@@ -223,9 +224,31 @@ class TwoRegions:
             f"100.64.0.{peer_octet}",
             octet,
             peer_octet,
+            local_address="192.168.77.2" if self.nat_before_west and letter == "a" else None,
+            behind_nat=self.nat_before_west and letter == "a",
         )
 
+    def _join_by_nat(self) -> None:
+        """West's host has a private address; a router in front of it has the endpoint's and masquerades."""
+        router = f"{self.name}-nat"
+        run("ip", "netns", "add", router)
+        for namespace, device in ((self.west.underlay, "inner"), (self.east.underlay, "outer")):
+            inside(router, "ip", "link", "add", device, "type", "veth", "peer", "name", "u0", "netns", namespace)
+            inside(router, "ip", "link", "set", device, "up")
+            inside(namespace, "ip", "link", "set", "u0", "up")
+        inside(router, "ip", "address", "add", "192.168.77.1/24", "dev", "inner")
+        inside(router, "ip", "address", "add", f"{self.west.endpoint}/24", "dev", "outer")
+        inside(router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        rules = "table ip nat { chain out { type nat hook postrouting priority srcnat; oifname outer masquerade; }; }"
+        inside(router, "nft", rules)
+        inside(self.west.underlay, "ip", "address", "add", "192.168.77.2/24", "dev", "u0")
+        inside(self.west.underlay, "ip", "route", "add", "default", "via", "192.168.77.1")
+        inside(self.east.underlay, "ip", "address", "add", f"{self.east.endpoint}/24", "dev", "u0")
+
     def _join(self) -> None:
+        if self.nat_before_west:
+            self._join_by_nat()
+            return
         west, east = self.west.underlay, self.east.underlay
         mtu = str(self.underlay_mtu)
         peer = ["peer", "name", "u0", "mtu", mtu, "netns", east]

@@ -128,7 +128,7 @@ def rotate_keys(
     context: typer.Context,
     gateway_id: Annotated[str, typer.Argument(help="Id (gw-…) of a gateway.")],
 ) -> None:
-    """Rotate all keys of a gateway's encrypted links. No packet is lost; it takes some seconds.
+    """Rotate all keys of a gateway's encrypted links, the new ones beside the old ones. It takes some seconds.
 
     Pre-shared keys are rotated every day and static keys every 30 days anyway. `opencen encryption links` shows ages.
     """

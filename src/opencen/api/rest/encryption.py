@@ -65,5 +65,5 @@ def forget_link_encryption(
 
 @router.post("/gateways/{gateway_id}/rotate-keys")
 def rotate_gateway_keys(gateway_id: str, context: ContextOf, actor: ActorOf) -> wire.KeyRotation:
-    """Begin to rotate all keys of a gateway's links, without losing a packet (administrators)."""
+    """Begin to rotate all keys of a gateway's links, the new ones beside the old ones (administrators)."""
     return wire.KeyRotation(links=encryption.rotate_gateway(context, actor, gateway_id))
