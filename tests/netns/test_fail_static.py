@@ -255,3 +255,41 @@ def test_a_long_tcp_flow_runs_through_changes_restarts_and_outages(
     print(f"TCP, Mbit/s in each second: {[round(rate, 1) for rate in rates]}, {retransmits} retransmits")
     assert min(rates[2:-1]) > 10
     assert measured["end"]["sum_received"]["bits_per_second"] <= LIMIT_MBPS * 1_030_000
+
+
+def test_a_stale_backup_is_not_obeyed_until_an_operator_accepts_it_also_when_it_has_overtaken(
+    sites: Sites, west: Site, hangzhou: Site, cen_id: str, tmp_path: Path
+) -> None:
+    pair = f"/v1/instances/{cen_id}/region-connections/{WEST}/{HANGZHOU}"
+    sites.stop_server()
+    shutil.copytree(sites.data, tmp_path / "backup", ignore=shutil.ignore_patterns("*.sock"))
+    sites.start_server()
+    with sites.admin() as client:
+        client.request("PUT", pair, body={"bandwidth_mbps": 15})
+        sites.wait_active(cen_id)
+    held = max(item["applied_revision"] for item in _gateways(sites))
+    sites.stop_server()
+    shutil.rmtree(sites.data)
+    shutil.copytree(tmp_path / "backup", sites.data)
+    sites.start_server()
+    flow = Flow(west, hangzhou, 5)
+    with sites.admin() as client:
+        for number in range(8):
+            client.request("PUT", pair, body={"bandwidth_mbps": (18, 19)[number % 2]})
+    wait_until(
+        lambda: all("another history" in (item["trouble"] or "") for item in _gateways(sites)),
+        lambda: str(_gateways(sites)),
+    )
+    assert min(item["wanted_revision"] for item in _gateways(sites)) > held, "overtaken"
+    flow.check("a stale backup")
+    for site in (west, hangzhou):
+        assert "rate 15Mbit" in _shown(site, cen_id)
+        (item,) = [item for item in _gateways(sites) if item["id"] == site.gateway_id]
+        assert "accepted" in site.ok("accept-revision", str(item["wanted_revision"]), "--config", str(site.config))
+    sites.wait_active(cen_id)
+    assert "rate 19Mbit" in _shown(west, cen_id)
+
+
+def _gateways(sites: Sites) -> list[dict[str, Any]]:
+    with sites.admin() as client:
+        return list(client.get("/v1/gateways")["items"])

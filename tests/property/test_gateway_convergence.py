@@ -12,9 +12,9 @@ from opencen.gateway import shaping
 from opencen.gateway.attachment import DeclaredNetwork
 from opencen.gateway.diff import diff
 from opencen.gateway.kernel.fake import FakeKernel
-from opencen.gateway.kernel.model import SET_CLASS, Counters, KernelNow
+from opencen.gateway.kernel.model import SET_CLASS, Counters, KernelNow, Wanted
 from opencen.gateway.keys import LocalKey
-from opencen.gateway.plan import Site, plan
+from opencen.gateway.plan import Site, plan, standing_by
 from opencen.wire.gateway import (
     TEST_RATE_BPS,
     GatewayState,
@@ -89,7 +89,14 @@ def states(draw: st.DrawFn) -> GatewayState:
         network = NetworkState(network_id=f"vpc-{cen_id[-1]}", name="n", cidr_blocks=[block])
         networks = [network] if draw(st.booleans()) else []
         instances.append(InstanceState(cen_id=cen_id, revision=1, networks=networks, links=draw(links(number))))
-    return GatewayState(gateway_id="gw-1", region_id="us-west-1", revision=1, full=True, instances=instances)
+    standby = draw(st.sampled_from([False, False, True]))
+    common = {"gateway_id": "gw-1", "region_id": "us-west-1", "revision": 1, "full": True}
+    return GatewayState(**common, instances=instances, standby=standby)
+
+
+def wanted_of(state: GatewayState, now: KernelNow) -> Wanted:
+    made = plan(state, SITE, now)
+    return (standing_by(made) if state.standby else made).namespaces
 
 
 def rates_bps(kernel: FakeKernel) -> dict[tuple[str, str], int | None]:
@@ -103,11 +110,12 @@ def rates_bps(kernel: FakeKernel) -> dict[tuple[str, str], int | None]:
 
 
 def wanted_rates_bps(state: GatewayState, kernel: FakeKernel) -> dict[tuple[str, str], int | None]:
-    wanted = plan(state, SITE, kernel.read()).namespaces
+    wanted = wanted_of(state, kernel.read())
     return {
         (name, device): shaping.rate_in(tunnel.tree)
         for name, namespace in wanted.items()
         for device, tunnel in namespace.tunnels.items()
+        if tunnel.up
     }
 
 
@@ -115,7 +123,7 @@ def step_by_step(kernel: FakeKernel, state: GatewayState, stop_after: int | None
     """Carry a diff out one operation at a time, checking every step; perhaps die on the way."""
     before, after = rates_bps(kernel), wanted_rates_bps(state, kernel)
     now = kernel.read()
-    operations = diff(now, plan(state, SITE, now).namespaces)
+    operations = diff(now, wanted_of(state, now))
     for operation in operations[:stop_after]:
         outcome = kernel.apply([operation])
         assert outcome.refused == {}, (operation, outcome.refused)
@@ -156,7 +164,7 @@ def test_any_history_with_interruptions_converges(
     let_peers_answer(kernel, answers)
     step_by_step(kernel, last, None)
     now = kernel.read()
-    assert diff(now, plan(last, SITE, now).namespaces) == []
+    assert diff(now, wanted_of(last, now)) == []
     assert rates_bps(kernel) == wanted_rates_bps(last, kernel)
 
 
@@ -167,7 +175,7 @@ def test_nothing_grows_before_all_that_shrinks_has_shrunk(first: GatewayState, s
     step_by_step(kernel, first, None)
     before, after = rates_bps(kernel), wanted_rates_bps(second, kernel)
     now = kernel.read()
-    for operation in diff(now, plan(second, SITE, now).namespaces):
+    for operation in diff(now, wanted_of(second, now)):
         kernel.apply([operation])
         rates = rates_bps(kernel)
         grown = [link for link, rate_bps in rates.items() if (rate_bps or 0) > (before.get(link) or 0)]
@@ -181,7 +189,7 @@ def test_a_restart_changes_nothing(state: GatewayState) -> None:
     kernel = FakeKernel(interfaces={"lan0", "lan1"})
     step_by_step(kernel, state, None)
     now = kernel.read()
-    assert diff(KernelNow(now.host, now.namespaces), plan(state, SITE, now).namespaces) == []
+    assert diff(KernelNow(now.host, now.namespaces), wanted_of(state, now)) == []
 
 
 @settings(max_examples=60, deadline=None)
