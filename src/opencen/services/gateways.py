@@ -425,7 +425,7 @@ def report(
             if package_id is not None:
                 package_ids.add(package_id)
         dropped = {side.key for side, _ in news if side.key in held_before and not side.held_bps}
-        freed = {*pairs.off_the_wire(work, row, [side for side, _ in news]), *dropped}
+        freed = {*pairs.off_the_wire(work, row, [side for side, _ in news], keys), *dropped}
         pairs.complete(work, freed)
         package_ids |= {link.package_id for link in links.find_many(work.tx, sorted(freed)).values() if link.package_id}
         for remainder, held_bps in _drained(work.tx, row, instances):

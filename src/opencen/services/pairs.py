@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import structlog
 
@@ -103,16 +103,21 @@ def complete(work: Work, keys: Iterable[Key]) -> None:
         work.touch(key[0], key[1:])
 
 
-def off_the_wire(work: Work, row: GatewayRow, acknowledged: Iterable[LinkSide]) -> list[Key]:
+def off_the_wire(
+    work: Work, row: GatewayRow, acknowledged: Iterable[LinkSide], encrypted: Container[Key] = ()
+) -> list[Key]:
     """The links whose former gateway at the other end counts no more, now that `row` has acknowledged the change.
 
-    Only an active gateway that drops what comes from a wrong address says so by acknowledging; and not while another
-    gateway of its own region may still take what the former sends.
+    Only an active gateway that drops what comes from a wrong address says so by acknowledging, or one whose end of the
+    link is `encrypted`, for it knows its peer by the key; and not while another gateway of its own region may still
+    take what the former sends.
     """
     standbys = gateways.standbys(work.tx)
-    if not standbys or not row.is_active or row.capabilities.get(SOURCE_CHECK, "none") == "none":
+    if not standbys or not row.is_active:
         return []
-    told = {side.key: side.acked_revision for side in acknowledged if side.error is None}
+    checks = row.capabilities.get(SOURCE_CHECK, "none") != "none"
+    turned = [side for side in acknowledged if side.error is None and (checks or side.key in encrypted)]
+    told = {side.key: side.acked_revision for side in turned}
     keys = [key for key, link in links.find_many(work.tx, list(told)).items() if told[key] >= link.revision]
     freed: list[Key] = []
     for key, sides in links.sides_of(work.tx, keys).items():
