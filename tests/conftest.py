@@ -16,7 +16,23 @@ from opencen.services.context import Context
 from opencen.services.vault import Vault
 from opencen.store import identities as rows
 from opencen.store.database import Database
+from secret_search import SEARCH, watch_answers
 from servers import ServerProcess, new_postgres_database, postgres_binaries, running_postgres, running_server
+
+watch_answers()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the session when a secret that it used is in a log, a database or metrics."""
+    factory = getattr(session.config, "_tmp_path_factory", None)
+    directory = getattr(factory, "_basetemp", None)
+    if directory is None:
+        return
+    SEARCH.learn_files(directory)
+    leaks = sorted(SEARCH.found(directory))
+    if leaks:
+        print("\nsecrets were found where none may be:", *leaks, sep="\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def missing(reason: str) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psycopg
 
 from opencen.client import ApiError, Client, Credential, ServerUnreachableError
@@ -84,6 +85,7 @@ class ServerProcess:
         """Ends it, politely or with SIGKILL."""
         if self.process is None:
             return
+        self._save_metrics()
         self.process.send_signal(how)
         try:
             self.process.wait(_STOP_TIMEOUT_S)
@@ -98,6 +100,13 @@ class ServerProcess:
         for name in ("secrets.key", "admin.json"):
             shutil.copy(first.data / name, self.data / name)
         self.start()
+
+    def _save_metrics(self) -> None:
+        """What Prometheus was told: searched for secrets when all tests have ended."""
+        try:
+            (self.data / "metrics.txt").write_text(httpx.get(f"{self.url}/metrics", timeout=5).text)
+        except (httpx.HTTPError, OSError):
+            return  # it is gone, or stands still: some tests make it so
 
     def check(self) -> str:
         """What `opencen check` prints. Raises AssertionError when an invariant is broken."""
