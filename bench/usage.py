@@ -25,7 +25,7 @@ from opencen.store.gateways import GatewayRow
 CONNECTIONS = 10_000
 FINE = 1_000
 BEGIN_S = 1_800_000_000 - 1_800_000_000 % DAY_S
-WARM_UP_S = 2 * HOUR_S
+WARM_UP_S = HOUR_S
 """What is there already when the hour that is measured begins."""
 QUERIES = 20
 AT_LEAST_TIMES = 20
@@ -169,22 +169,26 @@ def _sizes(folder: Path, hours: tuple[float, float]) -> tuple[float, float]:
 
 
 def run() -> Result:
-    """An hour of 10,000 connections, after two that make the tables as they are in use; then charts, then sizes."""
+    """An hour of 10,000 connections, after one that makes the tables as they are in use; then charts, then sizes."""
     with tempfile.TemporaryDirectory(prefix="opencen-bench-") as directory:
         simulated = Simulated(Path(directory))
         simulated.run(WARM_UP_S)
-        cpu, began = time.process_time(), time.perf_counter()
+        began = time.process_time()
         simulated.run(HOUR_S)
-        took_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu
-        month, full = _sizes(Path(directory), (3 - rolling.ROLL_AFTER_S / HOUR_S, 2))
+        took_s = time.process_time() - began
+        month, full = _sizes(Path(directory), (2 - rolling.ROLL_AFTER_S / HOUR_S, 1))
         totals_ms = _timed_once_ms(simulated)
         _fill(simulated, 730)
         charts = _charts_ms(simulated)
         simulated.context.database.close()
-    faster = HOUR_S / max(took_s, cpu_s)
+    faster = HOUR_S / took_s
     slowest = max(charts.values())
     rows = [
-        ("an hour of 10,000 connections taken in and rolled up", f"{took_s:.1f} s", f"{faster:.0f} x real time"),
+        (
+            "an hour of 10,000 connections taken in and rolled up",
+            f"{took_s:.1f} s of processor",
+            f"{faster:.0f} x real time",
+        ),
         *((name, f"{ms:.1f} ms", f"{ms / AT_MOST_MS:.2f} of 100 ms") for name, ms in charts.items()),
         ("totals of all 10,000 connections, 1 hour", f"{totals_ms / 1_000:.1f} s", ""),
         ("a connection's history that each month adds", f"{month / 1_000:.0f} kB", ""),

@@ -45,6 +45,7 @@ from opencen.services.duties import Duty, Leader
 from opencen.services.notifying import outbox
 from opencen.services.pairs import Arbiter, begin_epoch
 from opencen.services.usage.rolling import roll_up
+from opencen.services.usage.rolling import summary as usage_summary
 from opencen.services.vault import Vault
 from opencen.slow_clients import GuardedProtocol
 from opencen.store.database import Database
@@ -184,6 +185,10 @@ class Metrics:
             raised.labels(kind.value).set_function(partial(alarms.count_raised, context, kind))
         waiting = Gauge("opencen_alarm_messages_waiting", "Messages on their way", registry=self.registry)
         waiting.set_function(lambda: outbox.count_waiting(context))
+        series = Gauge("opencen_usage_series", "Directions of which usage is kept", registry=self.registry)
+        series.set_function(lambda: usage_summary(context)[0])
+        unrolled = Gauge("opencen_usage_waiting_batches", "Batches of usage in no block yet", registry=self.registry)
+        unrolled.set_function(lambda: usage_summary(context)[1])
         Gauge("opencen_build_info", "Version", ("version",), registry=self.registry).labels(__version__).set(1)
 
     def observe(self, product: str, action: str, code: str, duration_s: float) -> None:

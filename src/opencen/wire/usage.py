@@ -60,7 +60,6 @@ class UsageBatch(Wire):
     roster_sha256: str = Field(max_length=64)
     roster: list[RosterLink] | None = Field(default=None, max_length=MAX_LINKS)
     ticks: list[UsageTick] = Field(max_length=MAX_TICKS)
-    lost_batches: int = Field(default=0, ge=0, description="dropped, oldest first, because the spool was full")
 
 
 class UsageAnswer(Wire):

@@ -221,7 +221,7 @@ class Metering:
         self._flushed_us = int(self._clocks.boot_s() * 1_000_000)
         if not self._drafts:
             return False
-        boot_wall_s = self._clocks.wall_s() - self._clocks.boot_s()
+        boot_wall_s, lost = self._clocks.wall_s() - self._clocks.boot_s(), self.spool.lost_batches
         try:
             with self._lock:
                 self.spool.commit(drafted(self._drafts, self._boot_id, boot_wall_s), self._tracks, self._boot_id)
@@ -229,6 +229,8 @@ class Metering:
             self._writing.trouble("usage cannot be written down, it waits in memory", str(error))
             return False
         self._writing.fine()
+        if self.spool.lost_batches > lost:
+            log.error("usage has filled its share of the disk: the oldest is given up", batches=self.spool.lost_batches)
         self._drafts.clear()
         return True
 
@@ -281,5 +283,4 @@ class Metering:
             "spool_id": self.spool.id,
             "sequence": sequence,
             "clock": clock,
-            "lost_batches": self.spool.lost_batches,
         }

@@ -69,6 +69,12 @@ def run(context: Context, *, rest: Rest = lambda _: None) -> None:
         _expire(context, now_s, rest)
 
 
+def summary(context: Context) -> tuple[int, int]:
+    """Directions of which something is kept, and batches that are in no block yet."""
+    with context.database.usage_read() as tx:
+        return usage.summary(tx)
+
+
 # batches into blocks
 
 
