@@ -271,6 +271,8 @@ def test_what_somebody_changed_by_hand_is_repaired_and_counted(setting: Setting)
         setting.run(scenario)
     assert setting.rate_in_kernel_bps() == 10_000_000
     assert any(entry["event"] == "repaired the kernel" and "add filter" in str(entry) for entry in logs)
+    drift = [event for report in setting.server.reports for event in report.drift]
+    assert [(event.cen_id, event.part, event.found) for event in drift] == [("cen-a", "east", "a filter was missing")]
 
 
 def test_without_the_control_plane_it_applies_the_saved_state(setting: Setting, tmp_path: Path) -> None:

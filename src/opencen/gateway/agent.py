@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -17,7 +18,7 @@ import structlog
 
 from opencen import __version__
 from opencen.client import ApiError, ServerUnreachableError
-from opencen.gateway import statefile
+from opencen.gateway import drift, statefile
 from opencen.gateway.converge import Converger, Round
 from opencen.gateway.credential import CredentialError
 from opencen.gateway.exposition import LinkMetrics
@@ -37,11 +38,23 @@ from opencen.gateway.kernel.operations import ROUTINE, DeleteNamespace, Kernel, 
 from opencen.gateway.keys import KeyStore
 from opencen.gateway.partner import Announcer, Fence, PortAt, beacon, heard_since, ports_of
 from opencen.gateway.plan import Site, namespace_name
+from opencen.gateway.rolling import Rolling
 from opencen.gateway.wording import in_words
-from opencen.wire.gateway import Capabilities, CarriedNetwork, GatewayReport, GatewayState, Hello, InstanceReport
+from opencen.wire.gateway import (
+    Capabilities,
+    CarriedNetwork,
+    DriftEvent,
+    GatewayReport,
+    GatewayState,
+    Hello,
+    InstanceReport,
+    InstanceState,
+)
 
 CHECK_S: Final = 5.0
 WATCHED_S: Final = 1.0
+_LISTEN_S: Final = 1.0
+_DRIFT_KEPT: Final = 1_000
 _PAUSE_S: Final = 0.05
 _REPLACED_S: Final = 3.0
 """How long a rebooted gateway that has a partner waits for word who is active, before it goes on as it was."""
@@ -81,6 +94,9 @@ class Agent:
         self._must_say_hello = True
         self._watched = False
         self._repairs = 0
+        self._drift: list[DriftEvent] = []
+        self._by_id: tuple[GatewayState | None, dict[str, InstanceState]] = (None, {})
+        self._rolling = Rolling()
         self._touched: dict[str, InstanceReport] = {}
         self._removed: set[str] = set()
         self._must_acknowledge = False
@@ -108,7 +124,7 @@ class Agent:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then leave the kernel as it is."""
-        works = (self._follow(), self._report(), self._beat(), self._announce())
+        works = (self._follow(), self._report(), self._beat(), self._announce(), self._watch_kernel())
         tasks = [asyncio.create_task(work) for work in works]
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -326,10 +342,17 @@ class Agent:
     def _note(self, cen_id: str, done: Round) -> None:
         if self._state is None:
             return
-        instance = next(item for item in self._state.instances if item.cen_id == cen_id)
+        instance = self._instances()[cen_id]
         report = self._converger.report(self._state.region_id, instance, done, self._clock())
         self._touched[cen_id] = report
         self.metrics.note(report)
+
+    def _instances(self) -> dict[str, InstanceState]:
+        """What is wanted, by instance; made once for each state."""
+        if self._by_id[0] is not self._state:
+            listed = self._state.instances if self._state else []
+            self._by_id = (self._state, {instance.cen_id: instance for instance in listed})
+        return self._by_id[1]
 
     async def _converge(self, state: GatewayState, cen_ids: Sequence[str] | None) -> Round:
         site = self._site
@@ -427,14 +450,35 @@ class Agent:
             await asyncio.wait_for(self._wake_reporter.wait(), wait_s)
         self._wake_reporter.clear()
 
-    async def _check(self) -> None:
-        """Compare the kernel with what is wanted, repair what differs, and have all instances reported."""
+    async def _watch_kernel(self) -> None:
+        """Repair at once where the kernel says that somebody else has changed something."""
+        while True:
+            await asyncio.sleep(_LISTEN_S)
+            async with self._lock:
+                try:
+                    changed = await self._in_kernel_thread(self._converger.kernel.changed)
+                except OSError as error:
+                    self._kernel_condition.trouble("kernel could not be listened to", str(error))
+                    continue
+            if changed:
+                prefix = namespace_name(self._site.gateway_id, "")
+                await self._check([name.removeprefix(prefix) for name in sorted(changed)])
+                self._wake_reporter.set()
+
+    async def _check(self, cen_ids: Sequence[str] | None = None) -> None:
+        """Compare the kernel with what is wanted, repair what differs, and have it reported.
+
+        These instances, or else as many as it is the turn of: all, where they are few.
+        """
         async with self._lock:
             state = self._state
             if state is None:
                 return
+            everyone = [instance.cen_id for instance in state.instances]
+            chosen = self._rolling.next(everyone) if cen_ids is None else list(cen_ids)
+            began_s = self._clock()
             try:
-                done = await self._converge(state, None)
+                done = await self._converge(state, None if len(chosen) == len(everyone) else chosen)
             except OSError as error:
                 self._kernel_condition.trouble("kernel could not be checked", str(error))
                 return
@@ -448,14 +492,17 @@ class Agent:
                 self._repairs += len(repaired)
                 why = "the kernel was not as it was left: somebody else has changed it"
                 log.warning("repaired the kernel", why=why, changed=in_words(repaired))
+                self._drift += drift.events(repaired, state, done.plan.port_names, datetime.now(UTC))
+                del self._drift[:-_DRIFT_KEPT]
             self._log_refusals(done)
-            for instance in state.instances:
-                self._note(instance.cen_id, done)
+            self._rolling.took(len(chosen), self._clock() - began_s)
+            for cen_id in set(chosen).intersection(everyone):
+                self._note(cen_id, done)
 
     async def _send(self) -> None:
         if self._state is None:
             return
-        touched, removed = dict(self._touched), set(self._removed)
+        touched, removed, drifted = dict(self._touched), set(self._removed), list(self._drift)
         gone = [
             InstanceReport(cen_id=cen_id, revision=self._state.revision, removed=True) for cen_id in sorted(removed)
         ]
@@ -464,12 +511,14 @@ class Agent:
             instances=[*touched.values(), *gone],
             repairs=self._repairs,
             epoch=self._state.epoch or None,
+            drift=drifted,
         )
         answer = await self._control_plane.report(report)
         self._watched = answer.watched
         if answer.rotate_credential and self._rotate is not None:
             await self._rotate_credential(self._rotate)
         self._removed -= removed
+        self._drift = [event for event in self._drift if event not in drifted]
         self._must_acknowledge = self._state.revision != report.applied_revision
         for cen_id, sent in touched.items():
             if self._touched.get(cen_id) is sent:

@@ -63,6 +63,10 @@ class FakeKernel:
     def close(self) -> None:
         """Nothing is open."""
 
+    def changed(self) -> set[str] | None:
+        """Nobody tells a fake kernel that its dictionaries were changed."""
+        return None
+
     def read(self, namespaces: Sequence[str] | None = None) -> KernelNow:
         there = (
             self.namespaces

@@ -91,13 +91,14 @@ def u32_of(payload: bytes) -> int:
     return int.from_bytes(payload[:4], "little" if struct.pack("=H", 1) == b"\x01\x00" else "big")
 
 
-def _messages(datagram: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+def messages_of(datagram: bytes) -> Iterator[tuple[int, int, int, int, bytes]]:
+    """Kind, flags, sequence, port of who asked, and payload of each message."""
     offset = 0
     while offset + _HEADER.size <= len(datagram):
-        length, kind, flags, sequence, _ = _HEADER.unpack_from(datagram, offset)
+        length, kind, flags, sequence, port = _HEADER.unpack_from(datagram, offset)
         if length < _HEADER.size:
             return
-        yield kind, flags, sequence, datagram[offset + _HEADER.size : offset + length]
+        yield kind, flags, sequence, port, datagram[offset + _HEADER.size : offset + length]
         offset += (length + 3) & ~3
 
 
@@ -172,11 +173,16 @@ class NetlinkSocket:
     def close(self) -> None:
         self._socket.close()
 
+    @property
+    def port(self) -> int:
+        """What tells our changes from those of others."""
+        return int(self._socket.getsockname()[0])
+
     def request(self, kind: int, flags: int, body: bytes) -> None:
         """Ask for a change and wait for the kernel's answer. Raises KernelRefusedError."""
         sequence = self._send(kind, flags | NLM_F_ACK, body)
         while True:
-            for answer, answer_flags, answer_sequence, payload in _messages(self._socket.recv(_RECEIVE_BYTES)):
+            for answer, answer_flags, answer_sequence, _, payload in messages_of(self._socket.recv(_RECEIVE_BYTES)):
                 if answer_sequence == sequence and answer == _NLMSG_ERROR:
                     _raise_if_refused(answer_flags, payload)
                     return
@@ -186,7 +192,7 @@ class NetlinkSocket:
         # a traffic class is answered by multicast, to the asker only if it wants the echo
         sequence = self._send(kind, _NLM_F_ECHO, body)
         while True:
-            for answer, flags, answer_sequence, payload in _messages(self._socket.recv(_RECEIVE_BYTES)):
+            for answer, flags, answer_sequence, _, payload in messages_of(self._socket.recv(_RECEIVE_BYTES)):
                 if answer_sequence != sequence:
                     continue
                 if answer == _NLMSG_ERROR:
@@ -206,7 +212,7 @@ class NetlinkSocket:
         found: list[bytes] = []
         interrupted = False
         while True:
-            for answer, flags, answer_sequence, payload in _messages(self._socket.recv(_RECEIVE_BYTES)):
+            for answer, flags, answer_sequence, _, payload in messages_of(self._socket.recv(_RECEIVE_BYTES)):
                 if answer_sequence != sequence:
                     continue
                 interrupted |= bool(flags & _NLM_F_DUMP_INTR)

@@ -32,6 +32,7 @@ from opencen.gateway.kernel.model import (
     WireGuard,
 )
 from opencen.gateway.kernel.sources import SourceCheck
+from opencen.gateway.kernel.watch import Watch
 
 _NEWLINK, _DELLINK, _GETLINK = links.NEWLINK, links.DELLINK, links.GETLINK
 _GETADDR = links.GETADDR
@@ -141,6 +142,9 @@ class NetlinkKernel:
         self._underlay = namespaces.path_of(underlay) if underlay else namespaces.OWN
         self._host = NetlinkSocket(self._underlay if underlay else None)
         self._outside = ports.Host(self._underlay, self._host, namespaces.control_socket(self._underlay))
+        self._watch = Watch(self._host, self._underlay)
+        self._changed: set[str] = set()
+        self._all_changed = False
         self._opened: dict[str, _Opened] = {}
         self._looked_at: set[str] = set()
         self._source_check = SourceCheck(prefix, endpoint, self._underlay if underlay else None)
@@ -154,6 +158,7 @@ class NetlinkKernel:
     def close(self) -> None:
         self._host.close()
         self._outside.control.close()
+        self._watch.close()
         for opened in self._opened.values():
             opened.close()
         self._opened.clear()
@@ -172,6 +177,7 @@ class NetlinkKernel:
         self._forget(namespace)
         opened = _Opened(inode, ports.Inside(path, NetlinkSocket(path), namespaces.control_socket(path)))
         self._opened[namespace] = opened
+        self._watch.add(namespace, path)
         return opened
 
     def _socket(self, namespace: str) -> NetlinkSocket:
@@ -184,11 +190,25 @@ class NetlinkKernel:
 
     # reading
 
+    def changed(self) -> set[str] | None:
+        self._take_in_changes()
+        gone = self._opened.keys() - set(namespaces.those_of(list(self._opened)))
+        return None if self._all_changed else self._changed | gone
+
+    def _take_in_changes(self) -> None:
+        own_ports = {self._host.port, *(opened.inside.routing.port for opened in self._opened.values())}
+        changed, lost = self._watch.drain(own_ports)
+        self._changed |= changed
+        self._all_changed = self._all_changed or lost
+
     def read(self, names: Sequence[str] | None = None) -> KernelNow:
         self._looked_at.clear()
         there = namespaces.names(self._prefix) if names is None else namespaces.those_of(names)
         if names is None:
             self._sources = self._source_check.read()  # 10 ms: a change of some instances relies on what it last was
+        self._take_in_changes()
+        self._changed -= set(there)
+        self._all_changed = self._all_changed and names is not None
         rows = self._outside.rows()
         found = {name: self._read_namespace(name, rows) for name in there}
         return KernelNow(self._read_host(rows), found, time.time())
