@@ -54,6 +54,11 @@ def upsert(tx: Transaction, table: Table, rows: Sequence[dict[str, Any]]) -> Non
     tx.execute(_upsert(table, tx.dialect.name), list(rows))
 
 
+def insert_all_new(tx: Transaction, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows in one go, but for those whose key is there already."""
+    tx.execute(_insert_new(table, tx.dialect.name), list(rows))
+
+
 def insert_new(tx: Transaction, table: Table, row: dict[str, Any]) -> bool:
     """Insert a row unless its key is there already; True when it was inserted."""
     options = {"preserve_rowcount": True}  # psycopg forgets it for an INSERT otherwise

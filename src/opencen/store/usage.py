@@ -12,7 +12,7 @@ from sqlalchemy import Select, bindparam, delete, func, select, update
 
 from opencen.domain.usage import BASE, BILLED, HOURS, LAYERS, MINUTES, Layer, Points, pack, unpack
 from opencen.store.database import Transaction
-from opencen.store.upsert import insert_new, upsert
+from opencen.store.upsert import insert_all_new, insert_new, upsert
 from opencen.store.usage_schema import (
     usage_batches,
     usage_blocks,
@@ -100,9 +100,8 @@ def ensure_series(tx: Transaction, wanted: Sequence[dict[str, Any]]) -> dict[tup
     cen_ids = [row["cen_id"] for row in wanted]
     known = {(s.cen_id, s.from_region_id, s.to_region_id): s.id for s in series_of_instances(tx, cen_ids)}
     new = [row for row in wanted if (row["cen_id"], row["from_region_id"], row["to_region_id"]) not in known]
-    for row in new:
-        insert_new(tx, usage_series, row)
     if new:
+        insert_all_new(tx, usage_series, new)
         fresh = series_of_instances(tx, [row["cen_id"] for row in new])
         known |= {(s.cen_id, s.from_region_id, s.to_region_id): s.id for s in fresh}
     return known
