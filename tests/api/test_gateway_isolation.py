@@ -18,6 +18,7 @@ from cbn_server import Server, build_scenario, set_limit
 from opencen.api.cbn.app import CbnEndpoint
 from opencen.domain.nouns import Role
 from opencen.serve import make_app, open_context
+from usage_batches import batch, tick
 
 ROOT = ("AKROOT", "another-secret")
 
@@ -90,3 +91,83 @@ def test_a_gateway_cannot_speak_for_an_instance_that_is_not_in_its_region(server
         after = client.request("GET", pair, auth=("AKTHEIRS", "another-secret")).json()
         assert after == before
         assert {side["in_kernel_bps"] for side in after["sides"]} == {None}
+
+
+def test_a_gateway_cannot_meter_an_instance_that_is_not_in_its_region(server: Server) -> None:
+    """Neither as new traffic of somebody else, nor into the figures of a region that is not its own."""
+    theirs = server.add_user("theirs", Role.OPERATOR, own_account=True)
+    elsewhere = build_scenario(theirs, ("us-west-1", "cn-hangzhou"))
+    theirs.ok("SetCenInterRegionBandwidthLimit", **set_limit(elsewhere.cen_id, "us-west-1", "cn-hangzhou", 2))
+    with TestClient(make_app(server.context)) as client:
+        passed = [tick(1_000, 10, [(5_000, 5, 0, 0)])]
+
+        def metered(region_id: str) -> tuple[int, int]:
+            links = [(elsewhere.cen_id, "us-west-1" if region_id != "us-west-1" else "cn-hangzhou")]
+            body = batch(links, passed, sequence=1, boot_s=1_001, spool_id=region_id)
+            taken = ask(client, register(client, region_id), "POST", "/gateway/usage", body)
+            assert taken.status_code == 200, taken.text
+            url = "/v1/usage/totals?by=instance&last_s=600"
+            totals = client.request("GET", url, auth=("AKTHEIRS", "another-secret")).json()["items"]
+            return len(totals), sum(item["sent_bytes"] for item in totals)
+
+        assert metered("cn-shenzhen") == (0, 0)
+        assert metered("us-west-1") == (1, 5_000), "the same, of a gateway that carries it, counts"
+
+
+def test_a_gateway_is_handed_the_peer_keys_of_its_own_links_alone(server: Server) -> None:
+    """Two tenants with encrypted links: a region in one of them hears nothing of the other's keys."""
+    mine, theirs = server.add_user("mine", Role.OPERATOR), server.add_user("theirs", Role.OPERATOR, own_account=True)
+    here = build_scenario(mine, ("us-west-1", "cn-hangzhou"))
+    elsewhere = build_scenario(theirs, ("us-west-1", "cn-shenzhen"))
+    mine.ok("SetCenInterRegionBandwidthLimit", **set_limit(here.cen_id, "us-west-1", "cn-hangzhou", 2))
+    theirs.ok("SetCenInterRegionBandwidthLimit", **set_limit(elsewhere.cen_id, "us-west-1", "cn-shenzhen", 2))
+    with TestClient(make_app(server.context)) as client:
+        capabilities = {"kernel": "6", "leaf_queue": "bfifo", "encryption": "wireguard", "max_encrypted_links": "9"}
+        bearers = {}
+        for number, region_id in enumerate(("us-west-1", "cn-hangzhou", "cn-shenzhen"), 1):
+            bearers[region_id] = register(client, region_id)
+            body = {"agent_version": "0", "endpoint": f"192.0.2.{number}", "capabilities": capabilities}
+            assert ask(client, bearers[region_id], "POST", "/gateway/hello", body).is_success
+        for region_id, bearer in bearers.items():
+            report_keys(client, bearer, region_id)
+        told = ask(client, bearers["cn-hangzhou"], "GET", "/gateway/state?wait_s=0").json()
+        assert [item["cen_id"] for item in told["instances"]] == [here.cen_id]
+        assert [link["peer_region_id"] for link in told["instances"][0]["links"]] == ["us-west-1"]
+        hub = ask(client, bearers["us-west-1"], "GET", "/gateway/state?wait_s=0").json()
+        foreign = next(item["links"][0]["wireguard"] for item in hub["instances"] if item["cen_id"] == elsewhere.cen_id)
+        foreign_keys = [foreign["tunnels"][0]["peer_public_key"], *(item["key"] for item in foreign["preshared_keys"])]
+        assert len(foreign_keys) == 2, "there are keys of the other tenant that could be told"
+        own = told["instances"][0]["links"][0]["wireguard"]
+        assert own["tunnels"][0]["peer_public_key"] == f"us-west-1 {here.cen_id}"
+        assert not any(key in json.dumps(told) for key in foreign_keys)
+
+
+def report_keys(client: TestClient, bearer: str, region_id: str) -> None:
+    """A public key for each link that the gateway is told of."""
+    state = ask(client, bearer, "GET", "/gateway/state?wait_s=0").json()
+    instances = [
+        {
+            "cen_id": item["cen_id"],
+            "revision": item["revision"],
+            "links": [
+                {
+                    "peer_region_id": link["peer_region_id"],
+                    "in_kernel_bps": None,
+                    "tunnels": [
+                        {
+                            "generation": 1,
+                            "public_key": f"{region_id} {item['cen_id']}",
+                            "port": 51_820,
+                            "sends": False,
+                            "preshared_key_id": None,
+                        }
+                    ],
+                    "held_preshared_key_ids": [],
+                }
+                for link in item["links"]
+            ],
+        }
+        for item in state["instances"]
+    ]
+    body = {"applied_revision": state["revision"], "instances": instances, "epoch": state["epoch"]}
+    assert ask(client, bearer, "POST", "/gateway/report", body).is_success

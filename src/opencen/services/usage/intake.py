@@ -10,7 +10,7 @@ from typing import Final
 from opencen.domain.errors import InvalidValueError
 from opencen.domain.usage import BASE_STEP_S, LATEST_S
 from opencen.services.context import Context
-from opencen.store import instances, usage
+from opencen.store import control, instances, usage
 from opencen.store.database import Transaction
 from opencen.store.gateways import GatewayRow
 
@@ -69,7 +69,7 @@ def take(
         known = usage.find_roster(tx, gateway.id, roster_sha256)
     if known is None and roster is None:
         return Taken(wants_roster=True)
-    accounts = _accounts(context, roster) if known is None and roster is not None else {}
+    accounts = _accounts(context, gateway, roster) if known is None and roster is not None else {}
     with context.database.usage_write() as tx:
         if known is None:
             assert roster is not None
@@ -97,9 +97,11 @@ def align_s(offset_s: int) -> int:
     return offset_s % BASE_STEP_S
 
 
-def _accounts(context: Context, roster: Sequence[tuple[str, str]]) -> dict[str, str]:
+def _accounts(context: Context, gateway: GatewayRow, roster: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Whose the instances are that this gateway's region carries; what it says of others is not kept."""
     with context.database.read() as tx:
-        return instances.accounts_of(tx, sorted({cen_id for cen_id, _ in roster}))
+        carried = set(control.instances_of_region(tx, gateway.region_id))
+        return instances.accounts_of(tx, sorted(carried.intersection(cen_id for cen_id, _ in roster)))
 
 
 def _add_roster(
@@ -110,9 +112,13 @@ def _add_roster(
     accounts: dict[str, str],
     now_s: int,
 ) -> tuple[int, int]:
-    """A link of an instance that is gone goes on in its series; one that never had a series is not kept."""
+    """A link of an instance that is gone goes on in its region's series; one that never had a series is not kept."""
     region_id = gateway.region_id
-    old = {series.cen_id: series.account_id for series in usage.series_of_instances(tx, [c for c, _ in roster])}
+    old = {
+        series.cen_id: series.account_id
+        for series in usage.series_of_instances(tx, [c for c, _ in roster])
+        if series.from_region_id == region_id
+    }
     owners = {**old, **accounts}
     wanted = [
         {
