@@ -26,7 +26,8 @@ system: ## the system packages that the lab needs (as root on Debian or Ubuntu; 
 test: install ## all tests; what this machine cannot run is skipped with the reason (with CI=true that fails)
 	@if [ "$$CI" = true ]; then tools/system-packages lab tests; fi
 	$(MAKE) --no-print-directory lint types
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests/unit tests/property tests/api -n auto
+	$(BIN)/python -m pytest tests/netns tests/e2e tests/browser tests/faults
 
 lint: install ## style, and which part may know which
 	$(BIN)/ruff check .

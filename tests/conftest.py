@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,17 +23,30 @@ from servers import ServerProcess, new_postgres_database, postgres_binaries, run
 watch_answers()
 
 
+LEAKS: list[str] = []
+"""What the worker processes of a parallel run have found."""
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the session when a secret that it used is in a log, a database or metrics."""
     factory = getattr(session.config, "_tmp_path_factory", None)
     directory = getattr(factory, "_basetemp", None)
-    if directory is None:
-        return
-    SEARCH.learn_files(directory)
-    leaks = sorted(SEARCH.found(directory))
-    if leaks:
+    leaks = list(LEAKS)
+    if directory is not None:
+        SEARCH.learn_files(directory)
+        leaks += sorted(SEARCH.found(directory))
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:  # a worker: whoever started it says so
+        output["leaks"] = leaks
+    elif leaks:
         print("\nsecrets were found where none may be:", *leaks, sep="\n")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker of a parallel run has ended."""
+    LEAKS.extend(getattr(node, "workeroutput", {}).get("leaks", []))
 
 
 def missing(reason: str) -> None:
