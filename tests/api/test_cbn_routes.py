@@ -62,7 +62,7 @@ def told(server: Server, region_id: str) -> dict[str, tuple[str, ...]]:
     account = identities.find_accounts(server.context)[0]
     actor = Actor(account.id, "usr-test", "test", Role.ADMINISTRATOR)
     with server.context.database.read() as tx:
-        row = rows.by_region(tx, [region_id]).get(region_id)
+        row = rows.active_by_region(tx, [region_id]).get(region_id)
     if row is None:
         row = join(server.context, actor, region_id)
     (instance,) = gateways.wanted_state(server.context, row, 0).instances

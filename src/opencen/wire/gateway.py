@@ -217,7 +217,9 @@ class NetworkReport(Wire):
 
 class InstanceReport(Wire):
     cen_id: str
-    revision: int = Field(description="the revision of the InstanceState that the kernel has been compared with")
+    revision: int = Field(
+        ge=0, lt=1 << 63, description="the revision of the InstanceState that the kernel has been compared with"
+    )
     removed: bool = Field(default=False, description="the instance is gone from this gateway's kernel")
     networks: list[NetworkReport] = []
     links: list[LinkReport] = []
@@ -241,7 +243,7 @@ class GatewayReport(Wire):
     partner sends it twice a second, without instances: then it is a heartbeat alone.
     """
 
-    applied_revision: int
+    applied_revision: int = Field(ge=0, lt=1 << 63)
     instances: list[InstanceReport] = []
     repairs: int = Field(default=0, description="differences found and repaired that no revision asked for, in all")
     drift: list[DriftEvent] = []
