@@ -163,8 +163,6 @@ def _side_view(
         backlog_bytes=shown.get("backlog_bytes"),
         sent_bytes=shown.get("sent_bytes"),
         handshake_age_s=_handshake_age_s(shown),
-        rtt_ms=shown.get("rtt_ms"),
-        loss=shown.get("loss"),
         drift_count=drifted,
         error=row.error if row else None,
     )

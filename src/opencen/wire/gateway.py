@@ -200,8 +200,6 @@ class LinkReport(Wire):
     trimmed_packets: int = Field(default=0, description="dropped by a change of the limit, counted apart")
     backlog_bytes: int = 0
     measured_bps: float | None = None
-    rtt_ms: float | None = Field(default=None, description="of the latest answered probe through the tunnel")
-    loss: float | None = Field(default=None, description="of the latest probes: the part not answered, 0 to 1")
     tunnels: list[TunnelReport] = []
     held_preshared_key_ids: list[int] = []
 

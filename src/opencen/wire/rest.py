@@ -452,8 +452,6 @@ class Side(Given):
     sent_bytes: int | None
     error: str | None
     handshake_age_s: float | None = Field(description="of an encrypted link's tunnel")
-    rtt_ms: float | None = Field(description="of a small probe through the tunnel, outside the shaped class")
-    loss: float | None = Field(description="of the latest probes: the part not answered, 0 to 1")
     drift_count: int = Field(description="how often it was found otherwise than it should be, and repaired")
 
 
