@@ -86,7 +86,6 @@ class SideView:
     sent_bytes: int | None
     error: str | None
     handshake_age_s: float | None = None
-    """Of the latest probes through the tunnel: the part that was not answered, 0 to 1."""
     drift_count: int = 0
     """How often the gateway found the link otherwise than it should be, and repaired it."""
 
