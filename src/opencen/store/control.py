@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from sqlalchemy import select, update
 
 from opencen.store.database import Transaction
+from opencen.store.gateway_schema import region_instances
 from opencen.store.plain import PlainStatement
-from opencen.store.schema import control, region_instances
+from opencen.store.schema import control
 from opencen.store.upsert import plain_upsert
 
 _NEXT = PlainStatement(update(control).values(revision=control.c.revision + 1).returning(control.c.revision))

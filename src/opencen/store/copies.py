@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.expression import TableClause
 from sqlalchemy.types import NullType
 
-from opencen.store import schema, usage_schema
+from opencen.store import gateway_schema, schema, usage_schema
 from opencen.store.database import Database, Transaction
 from opencen.store.postgres import take_all_the_time_it_needs
 from opencen.store.types import UtcDateTime
@@ -94,7 +94,7 @@ def load(database: Database, read: Callable[[], Iterator[str]]) -> int:
     _check_empty(database)
     database.upgrade_to(header["schema"])
     with database.write() as tx:
-        rows = _fill(tx, schema.main, read(), usage=False)
+        rows = _fill(tx, gateway_schema.WHOLE, read(), usage=False)
     database.upgrade()
     with database.usage_write() as tx:
         rows += _fill(tx, usage_schema.usage, read(), usage=True)
@@ -119,7 +119,7 @@ def _main_lines(database: Database, at: datetime) -> Iterator[str]:
             take_all_the_time_it_needs(tx)
         revision = tx.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
         yield json.dumps({"format": FORMAT, "version": _VERSION, "schema": revision, "made_at": at.isoformat()})
-        yield from _tables(tx, schema.main)
+        yield from _tables(tx, gateway_schema.WHOLE)
 
 
 def _usage_lines(database: Database) -> Iterator[str]:

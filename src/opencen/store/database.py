@@ -30,7 +30,7 @@ from sqlalchemy.exc import DatabaseError, DataError, InterfaceError, Operational
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from opencen.domain.errors import InvalidValueError, UnavailableError
-from opencen.store import schema, usage_schema
+from opencen.store import schema, usage_schema, volatile_schema
 from opencen.store.json_text import to_json
 from opencen.store.postgres import LISTENS, need_room, postgres_engine, take_all_the_time_it_needs
 
@@ -155,7 +155,7 @@ class Database:
         """Bring the schema to this version. Raises SchemaTooNewError rather than touch a newer one."""
         if not self._is_current():
             self._migrate()
-        self._create_volatile(schema.volatile)
+        self._create_volatile(volatile_schema.WHOLE)
         self._upgrade_usage()
 
     def _is_current(self) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, select
 from opencen.domain.following import Decision
 from opencen.store.database import Transaction
 from opencen.store.records import Listing, Page, fetch_page
-from opencen.store.schema import decisions
+from opencen.store.volatile_schema import decisions
 
 
 @dataclass(frozen=True, slots=True)

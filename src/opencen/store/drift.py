@@ -10,8 +10,8 @@ from sqlalchemy import delete, func, select
 
 from opencen.store.database import Transaction
 from opencen.store.records import Listing, Page, fetch_page
-from opencen.store.schema import gateway_drift, gateway_drift_counts
 from opencen.store.upsert import insert_new, upsert
+from opencen.store.volatile_schema import gateway_drift, gateway_drift_counts
 
 KEPT = 1_000
 """Events of each gateway that are kept; all of them are counted."""

@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select
 
 from opencen.store.control import current_revision
 from opencen.store.database import Transaction
-from opencen.store.schema import epochs
+from opencen.store.gateway_schema import epochs
 
 
 def begin(tx: Transaction, epoch_id: str, first_revision: int) -> None:

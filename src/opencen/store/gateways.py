@@ -11,9 +11,10 @@ from sqlalchemy import delete, insert, select, update
 
 from opencen.store import drift
 from opencen.store.database import Transaction
+from opencen.store.gateway_schema import gateways
 from opencen.store.links import ACTIVE
-from opencen.store.schema import gateway_heartbeats, gateway_instances, gateway_presence, gateways
 from opencen.store.upsert import upsert
+from opencen.store.volatile_schema import gateway_heartbeats, gateway_instances, gateway_presence
 
 
 @dataclass(frozen=True, slots=True)

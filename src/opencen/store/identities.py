@@ -9,8 +9,9 @@ from sqlalchemy import bindparam, delete, func, insert, select
 
 from opencen.domain.nouns import Account
 from opencen.store.database import Transaction
-from opencen.store.schema import access_keys, accounts, nonces, users
+from opencen.store.schema import access_keys, accounts, users
 from opencen.store.upsert import plain_insert_new
+from opencen.store.volatile_schema import nonces
 
 
 @dataclass(frozen=True, slots=True)

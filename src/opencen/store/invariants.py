@@ -12,18 +12,16 @@ from opencen.domain.bandwidth import MBPS
 from opencen.domain.geography import area_pair
 from opencen.domain.labels import Labelled
 from opencen.store.database import Transaction
+from opencen.store.gateway_schema import link_sides, links, region_instances
 from opencen.store.schema import (
     area_capacities,
     attachments,
     bandwidth_packages,
     control,
     instances,
-    link_sides,
-    links,
     network_grants,
     networks,
     region_connections,
-    region_instances,
     regions,
     route_publications,
     tags,

@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select, update
 
 from opencen.domain.joining import JoinToken
 from opencen.store.database import Transaction
-from opencen.store.schema import join_tokens
+from opencen.store.gateway_schema import join_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from sqlalchemy import and_, delete, select, tuple_
 from opencen.domain.encryption import Encryption
 from opencen.domain.rotation import KeySide, LinkKeys, PublicKey
 from opencen.store.database import Transaction
+from opencen.store.gateway_schema import area_encryptions, link_encryptions, link_key_sides, link_keys
 from opencen.store.links import Key
-from opencen.store.schema import area_encryptions, link_encryptions, link_key_sides, link_keys
 from opencen.store.upsert import upsert
 
 

@@ -25,8 +25,8 @@ from sqlalchemy import (
 
 from opencen.domain import grants
 from opencen.store.database import Transaction
+from opencen.store.gateway_schema import gateways, link_sides, links
 from opencen.store.plain import PlainStatement
-from opencen.store.schema import gateways, link_sides, links
 
 Key = tuple[str, str, str]
 """(instance, region, region), the regions sorted."""

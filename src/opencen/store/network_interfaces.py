@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 
 from opencen.domain.nouns import NetworkInterface
 from opencen.store.database import Transaction
-from opencen.store.schema import network_interfaces
+from opencen.store.gateway_schema import network_interfaces
 from opencen.store.upsert import upsert
 
 

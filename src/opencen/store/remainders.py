@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, delete, select, update
 
 from opencen.store.database import Transaction
+from opencen.store.gateway_schema import link_sides, links
+from opencen.store.gateway_schema import wire_remainders as remainders
 from opencen.store.plain import PlainStatement
-from opencen.store.schema import link_sides, links
-from opencen.store.schema import wire_remainders as remainders
 from opencen.store.upsert import upsert
 
 Key = tuple[str, str, str]
