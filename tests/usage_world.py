@@ -12,7 +12,7 @@ from joined import join
 from opencen.domain.nouns import Actor
 from opencen.domain.usage import HOUR_S, Points
 from opencen.serve import open_context
-from opencen.services import instances
+from opencen.services import attachments, instances, networks
 from opencen.services.context import Context
 from opencen.services.usage import asking, intake
 from opencen.services.usage.asking import Span
@@ -39,7 +39,11 @@ class World:
         return int(self.now_s) - int(self.now_s) % HOUR_S + HOUR_S
 
     def new_instance(self) -> str:
-        return instances.create(self.context, self.admin).id
+        """With a network in the gateway's region: a gateway meters what its region carries."""
+        cen_id = instances.create(self.context, self.admin).id
+        network = networks.create(self.context, self.admin, region_id="us-west-1", cidr_blocks=["10.1.0.0/16"])
+        attachments.attach(self.context, self.admin, cen_id, network.id)
+        return cen_id
 
     def send(self, cen_id: str, sequence: int, ticks: list[Tick], *, boot_zero_s: int = HOUR_0 - 1_000) -> None:
         """As sent now by a gateway whose boot clock began at `boot_zero_s`."""
